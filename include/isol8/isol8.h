@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * isol8.h - run untrusted code in single-use sandboxes
+ *
+ * Three objects:
+ *
+ *   isol8_host    state root, image store, owned resources; one per process as a rule
+ *   isol8_engine  a set of options on a host (limits, network, secrets); cheap to make
+ *   isol8_run     one execution in flight, driven by polling one descriptor
+ *
+ * A guest program that fails, is killed or times out is a *result*, never an error: an error means
+ * that isol8 itself could not do its job. Functions return 0 (or a non-negative value) on success
+ * and a negative ISOL8_E_* on failure, with the reason in the caller's isol8_error.
+ *
+ * Option and request structs start with their size and are filled with the real defaults by their
+ * init function, so that 0 means 0. Strings are NUL-terminated UTF-8 unless a length stands beside
+ * them. Everything passed in is borrowed for the call, unless the contract says "taken".
+ *
+ * Threads: a host and an engine may be used from any thread. A run belongs to one thread at a time,
+ * except isol8_run_cancel(), which any thread or a signal handler may call.
+ */
+#ifndef ISOL8_H
+#define ISOL8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ISOL8_API __attribute__((visibility("default")))
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+enum isol8_status {
+    ISOL8_OK = 0,
+    ISOL8_E_INVAL = -1,        /* an argument, option or file is not valid */
+    ISOL8_E_NOMEM = -2,        /* out of memory */
+    ISOL8_E_SYS = -3,          /* a system call failed, see sys_errno */
+    ISOL8_E_IMAGE = -4,        /* the image is missing or damaged */
+    ISOL8_E_RUNTIME = -5,      /* the OCI runtime could not start the sandbox */
+    ISOL8_E_NETWORK = -6,      /* a download or a network set-up failed */
+    ISOL8_E_POLICY = -7,       /* refused by configuration or policy */
+    ISOL8_E_TIMEOUT = -8,      /* isol8's own work took too long */
+    ISOL8_E_LIMIT = -9,        /* something is larger than its named ceiling */
+    ISOL8_E_STATE = -10,       /* not allowed in the object's present state */
+    ISOL8_E_BUSY = -11,        /* in use by another process */
+    ISOL8_E_CANCELLED = -12,   /* the caller asked to stop */
+    ISOL8_E_UNSUPPORTED = -13, /* this build or this machine cannot do it */
+    ISOL8_E_PROTOCOL = -14,    /* a peer broke its protocol */
+};
+
+typedef struct isol8_error {
+    int status;    /* an ISOL8_E_* value */
+    int sys_errno; /* errno of the failed system call, or 0 */
+    char msg[496]; /* one line, NUL-terminated */
+} isol8_error;
+
+/** The library's version, for instance "0.1.0". */
+ISOL8_API const char *isol8_version(void);
+
+/* ---- Host ------------------------------------------------------------------------------------ */
+
+typedef struct isol8_host isol8_host;
+
+enum isol8_log_level {
+    ISOL8_LOG_ERROR,
+    ISOL8_LOG_WARN,
+    ISOL8_LOG_INFO,
+    ISOL8_LOG_DEBUG,
+};
+
+/* Receives one log line without a newline; may be called from any thread. */
+typedef void (*isol8_log_fn)(enum isol8_log_level level, const char *line, void *user);
+
+typedef struct isol8_host_options {
+    size_t size;               /* sizeof(isol8_host_options), set by the init function */
+    const char *state_root;    /* sandboxes and locks; NULL: ISOL8_STATE_ROOT, else /run/isol8 */
+    const char *data_root;     /* images; NULL: ISOL8_DATA_ROOT, else /var/lib/isol8 */
+    const char *runtime;       /* OCI runtime with runc's command line; NULL: runc */
+    const char *cgroup_parent; /* below every cgroup hierarchy's root; NULL: isol8 */
+    bool user_namespace;       /* default true; false is the operator's explicit choice */
+    isol8_log_fn log;          /* NULL: silent */
+    enum isol8_log_level log_level;
+    void *log_user;
+} isol8_host_options;
+
+ISOL8_API void isol8_host_options_init(isol8_host_options *opts);
+
+/**
+ * isol8_host_open() - Open the state and data roots, and remove what dead owners left behind
+ * @out:  The host, returned; isol8_host_free() releases it
+ * @opts: Options, or NULL for the defaults
+ * @err:  Filled in on failure, may be NULL
+ *
+ * Creates the roots when absent. Blocks only while another process reaps.
+ * Return: 0, ISOL8_E_INVAL, ISOL8_E_NOMEM, ISOL8_E_SYS
+ */
+ISOL8_API int isol8_host_open(isol8_host **out, const isol8_host_options *opts, isol8_error *err);
+
+/** Release a host; every engine on it must have been freed. NULL is fine. */
+ISOL8_API void isol8_host_free(isol8_host *host);
+
+/* ---- Engine ---------------------------------------------------------------------------------- */
+
+typedef struct isol8_engine isol8_engine;
+
+typedef struct isol8_pair {
+    const char *key;
+    const char *value;
+} isol8_pair;
+
+typedef struct isol8_options {
+    size_t size;
+    const char *network;       /* "none" (default), "host", "filtered" */
+    double cpu_limit;          /* cores, default 1; 0: no limit */
+    const char *memory_limit;  /* default "512m"; "0": no limit */
+    int64_t pids_limit;        /* default 64, agent 200 (-2: that default); 0 or -1: no limit */
+    bool readonly_rootfs;      /* default true */
+    uint64_t max_output_size;  /* bytes a stream, default 1048576 */
+    const isol8_pair *secrets; /* environment variables whose values are masked in output */
+    size_t n_secrets;
+    int64_t timeout_ms;       /* default 30000; covers staging and the run, not image builds */
+    const char *image;        /* replaces the runtime's image; "host": the machine's own /usr */
+    const char *sandbox_size; /* tmpfs /sandbox; NULL: "512m", agent "2g" */
+    const char *tmp_size;     /* tmpfs /tmp, default "256m" */
+    const char *seccomp;      /* "strict" (default), "unconfined", "custom" */
+    const char *seccomp_profile_path; /* for "custom": a Docker/OCI profile in JSON */
+    unsigned max_concurrent;          /* executions at once, default 10, at least 1 */
+} isol8_options;
+
+ISOL8_API void isol8_options_init(isol8_options *opts);
+
+/**
+ * isol8_create() - Make an engine: checked options on a host
+ * @out:  The engine, returned; isol8_free() releases it
+ * @host: Borrowed until the engine is freed
+ * @opts: Options, or NULL for the defaults; copied
+ * @err:  Filled in on failure, may be NULL
+ *
+ * Everything is validated here: a message names the option, its value and what is allowed.
+ * Return: 0, ISOL8_E_INVAL, ISOL8_E_UNSUPPORTED, ISOL8_E_NOMEM, ISOL8_E_SYS
+ */
+ISOL8_API int isol8_create(isol8_engine **out, isol8_host *host, const isol8_options *opts,
+                           isol8_error *err);
+
+/** Release an engine; its runs must be finished. NULL is fine. */
+ISOL8_API void isol8_free(isol8_engine *engine);
+
+/* ---- Requests, events, results ----------------------------------------------------------------
+ */
+
+typedef struct isol8_file {
+    const char *path; /* absolute, or relative to /sandbox */
+    const void *data; /* may hold any bytes */
+    size_t size;
+} isol8_file;
+
+typedef struct isol8_request {
+    size_t size;
+    const char *code;      /* exactly one of code and cmd; code may hold NUL bytes */
+    size_t code_size;      /* bytes of code */
+    const char *cmd;       /* run as bash -c CMD in the runtime's image */
+    const char *runtime;   /* "python", "node", "bun", "deno", "bash", "agent"; required */
+    int64_t timeout_ms;    /* 0: the engine's */
+    const isol8_pair *env; /* for the main command; may replace any variable */
+    size_t n_env;
+    const char *file_extension; /* with its dot; NULL: the runtime's */
+    const void *stdin_data;     /* NULL with stdin_open false: end of file at once */
+    size_t stdin_size;
+    bool stdin_open;         /* keep stdin open for isol8_run_stdin() */
+    const isol8_file *files; /* written before the run */
+    size_t n_files;
+    const char *const *output_paths; /* read after the run; unreadable ones are left out */
+    size_t n_output_paths;
+    const char *workdir; /* inside /sandbox; NULL: /sandbox */
+} isol8_request;
+
+ISOL8_API void isol8_request_init(isol8_request *rq);
+
+enum isol8_event_type {
+    ISOL8_EVENT_STDOUT,
+    ISOL8_EVENT_STDERR,
+    ISOL8_EVENT_EXIT,  /* data: the exit code in decimal; the last event of its phase */
+    ISOL8_EVENT_ERROR, /* data: a message */
+};
+
+enum isol8_phase {
+    ISOL8_PHASE_SETUP,
+    ISOL8_PHASE_CODE,
+};
+
+typedef struct isol8_event {
+    enum isol8_event_type type;
+    enum isol8_phase phase;
+    const char *data; /* valid until the next call on the run; masked; not NUL-terminated */
+    size_t size;
+    bool is_marker; /* the text is isol8's own truncation marker, not the program's output */
+} isol8_event;
+
+/** How an execution ended; at most one holds. */
+enum isol8_verdict {
+    ISOL8_VERDICT_OK,   /* exit code 0 */
+    ISOL8_VERDICT_EXIT, /* another exit code */
+    ISOL8_VERDICT_SIGNAL,
+    ISOL8_VERDICT_TIMEOUT,
+    ISOL8_VERDICT_MEMORY,
+    ISOL8_VERDICT_PIDS,
+    ISOL8_VERDICT_OUTPUT,
+    ISOL8_VERDICT_DISK,
+    ISOL8_VERDICT_CANCELLED,
+};
+
+/** The verdict's word: "ok", "exit", "signal", "timeout", "memory", ... */
+ISOL8_API const char *isol8_verdict_name(enum isol8_verdict verdict);
+
+typedef struct isol8_usage {
+    uint64_t wall_us;           /* main command, from start until its end */
+    uint64_t cpu_us;            /* user and system time of the execution's processes */
+    uint64_t memory_peak_bytes; /* sandbox's peak, its tmpfs files included */
+} isol8_usage;
+
+typedef struct isol8_result isol8_result;
+
+/** Captured text of a stream; @size may be NULL. Masked and limited; NUL-terminated. */
+ISOL8_API const char *isol8_result_stdout(const isol8_result *res, size_t *size);
+ISOL8_API const char *isol8_result_stderr(const isol8_result *res, size_t *size);
+ISOL8_API int isol8_result_exit_code(const isol8_result *res);
+ISOL8_API enum isol8_verdict isol8_result_verdict(const isol8_result *res);
+/** One sentence, for instance "killed: memory limit 64m reached". Never NULL. */
+ISOL8_API const char *isol8_result_detail(const isol8_result *res);
+ISOL8_API int64_t isol8_result_duration_ms(const isol8_result *res);
+ISOL8_API bool isol8_result_truncated(const isol8_result *res);
+ISOL8_API const char *isol8_result_execution_id(const isol8_result *res);
+ISOL8_API const char *isol8_result_container_id(const isol8_result *res);
+ISOL8_API const char *isol8_result_runtime(const isol8_result *res);
+/** Time of completion, ISO 8601 UTC with milliseconds. */
+ISOL8_API const char *isol8_result_timestamp(const isol8_result *res);
+ISOL8_API void isol8_result_usage(const isol8_result *res, isol8_usage *out);
+/** False when the operator switched user namespaces off. */
+ISOL8_API bool isol8_result_user_namespace(const isol8_result *res);
+/** Output files that could be read, in the order asked for. */
+ISOL8_API size_t isol8_result_file_count(const isol8_result *res);
+ISOL8_API const isol8_file *isol8_result_file(const isol8_result *res, size_t i);
+/** The whole result as the JSON object of the API; free() it. NULL when out of memory. */
+ISOL8_API char *isol8_result_json(const isol8_result *res);
+ISOL8_API void isol8_result_free(isol8_result *res);
+
+/* ---- Runs ------------------------------------------------------------------------------------ */
+
+typedef struct isol8_run isol8_run;
+
+enum isol8_run_flags {
+    ISOL8_RUN_CAPTURE = 1, /* also collect stdout and stderr for the result */
+};
+
+/**
+ * isol8_run_start() - Begin one execution
+ * @engine: Borrowed until the run is finished
+ * @rq:     Borrowed until the run is finished (code and files are read while it is staged)
+ * @flags:  ISOL8_RUN_*
+ * @out:    The run, returned; isol8_run_finish() releases it
+ * @err:    Filled in on failure, may be NULL
+ *
+ * Waits while max_concurrent executions are in flight (first come, first served). Returns once the
+ * sandbox is being created; errors that come later are reported by isol8_run_next().
+ * Return: 0, ISOL8_E_INVAL, ISOL8_E_IMAGE (not built: see isol8_setup()), ISOL8_E_SYS, ...
+ */
+ISOL8_API int isol8_run_start(isol8_engine *engine, const isol8_request *rq, unsigned flags,
+                              isol8_run **out, isol8_error *err);
+
+/** A descriptor that polls readable whenever isol8_run_next() has work; borrowed. */
+ISOL8_API int isol8_run_fd(const isol8_run *run);
+
+/**
+ * isol8_run_next() - Do what is due, without blocking, and fetch the next event
+ *
+ * Return: 1 with *ev filled in; 0 when there is nothing yet (poll isol8_run_fd()); ISOL8_E_DONE
+ * is never used: once isol8_run_done() is true no more events come. Negative: the run failed.
+ */
+ISOL8_API int isol8_run_next(isol8_run *run, isol8_event *ev, isol8_error *err);
+
+/** True when the run has ended and everything it made on the host is gone. */
+ISOL8_API bool isol8_run_done(const isol8_run *run);
+
+/** Queue bytes for the program's stdin (request with stdin_open); n = 0 closes it. */
+ISOL8_API int isol8_run_stdin(isol8_run *run, const void *data, size_t n, isol8_error *err);
+
+/** Send a signal to the main command. */
+ISOL8_API int isol8_run_signal(isol8_run *run, int sig, isol8_error *err);
+
+/** Kill the execution; async-signal-safe, any thread, also repeatedly. */
+ISOL8_API void isol8_run_cancel(isol8_run *run);
+
+/**
+ * isol8_run_finish() - Wait for the end, take the result, release the run
+ * @run: Taken, also on failure. A run not yet ended is driven to its end; cancel first to hurry it
+ * @out: The result, returned; may be NULL
+ */
+ISOL8_API int isol8_run_finish(isol8_run *run, isol8_result **out, isol8_error *err);
+
+/** Start, wait, finish: the buffered form. stdout and stderr are in the result. */
+ISOL8_API int isol8_execute(isol8_engine *engine, const isol8_request *rq, isol8_result **out,
+                            isol8_error *err);
+
+/* ---- Images ---------------------------------------------------------------------------------- */
+
+enum isol8_setup_state {
+    ISOL8_SETUP_BUILDING, /* message: the step; done/total: bytes or 0 */
+    ISOL8_SETUP_DONE,     /* message: "Up to date" when nothing had to be built */
+    ISOL8_SETUP_ERROR,
+};
+
+typedef struct isol8_setup_progress {
+    const char *runtime;
+    enum isol8_setup_state state;
+    const char *message;
+    uint64_t done;
+    uint64_t total;       /* 0: unknown */
+    uint64_t image_bytes; /* with DONE: unpacked size of the image's own layers, beyond the base */
+    uint64_t base_bytes;  /* with DONE: unpacked size of the layer that all images share */
+} isol8_setup_progress;
+
+typedef void (*isol8_setup_fn)(const isol8_setup_progress *progress, void *user);
+
+typedef struct isol8_setup_options {
+    size_t size;
+    const char *const *runtimes; /* names; none: all, in the order of isol8_runtime_name() */
+    size_t n_runtimes;
+    bool force;              /* rebuild what is up to date */
+    int cancel_fd;           /* build stops when it polls readable; -1: none */
+    isol8_setup_fn progress; /* may be NULL */
+    void *user;
+} isol8_setup_options;
+
+ISOL8_API void isol8_setup_options_init(isol8_setup_options *opts);
+
+/** Name of the i-th runtime (python, node, bun, bash, deno, agent), or NULL past the last. */
+ISOL8_API const char *isol8_runtime_name(size_t i);
+
+/** The runtime for a file name by its extension, or NULL. */
+ISOL8_API const char *isol8_runtime_detect(const char *file_name);
+
+/** True when the image a request of this runtime needs is in the store (or needs no store). */
+ISOL8_API bool isol8_image_present(isol8_host *host, const char *runtime);
+
+/**
+ * isol8_setup() - Build the base images that are missing or out of date
+ *
+ * Nothing fetched from a registry runs on the host. An interrupted build leaves nothing behind;
+ * two builds at once wait for each other.
+ * Return: 0, ISOL8_E_INVAL, ISOL8_E_CANCELLED, ISOL8_E_NETWORK, ISOL8_E_SYS, ...
+ */
+ISOL8_API int isol8_setup(isol8_host *host, const isol8_setup_options *opts, isol8_error *err);
+
+/* ---- Clean-up -------------------------------------------------------------------------------- */
+
+typedef struct isol8_owned {
+    char id[65];        /* sandbox id, or image digest */
+    char image[128];    /* image name */
+    int64_t created_ms; /* since the epoch */
+    bool is_alive;      /* its owner process lives */
+    bool is_image;
+} isol8_owned;
+
+typedef struct isol8_cleanup_options {
+    size_t size;
+    bool images;                                        /* also the image store */
+    bool force;                                         /* also sandboxes whose owner lives */
+    bool dry_run;                                       /* only report */
+    void (*found)(const isol8_owned *item, void *user); /* may be NULL */
+    void (*failed)(const isol8_owned *item, const char *why, void *user); /* may be NULL */
+    void *user;
+} isol8_cleanup_options;
+
+typedef struct isol8_cleanup_report {
+    size_t sandboxes; /* removed (dry_run: found) */
+    size_t sandboxes_failed;
+    size_t sandboxes_in_use; /* left alone: their owner lives */
+    size_t images;
+    size_t images_failed;
+} isol8_cleanup_report;
+
+ISOL8_API void isol8_cleanup_options_init(isol8_cleanup_options *opts);
+
+/** Remove sandboxes nobody owns any more, and on demand images. Owned resources only. */
+ISOL8_API int isol8_cleanup(isol8_host *host, const isol8_cleanup_options *opts,
+                            isol8_cleanup_report *report, isol8_error *err);
+
+/* ---- Doctor ---------------------------------------------------------------------------------- */
+
+enum isol8_check_state {
+    ISOL8_CHECK_OK,
+    ISOL8_CHECK_WARN, /* works, with less than the best */
+    ISOL8_CHECK_FAIL, /* sandboxes cannot run, or not safely */
+};
+
+typedef struct isol8_check {
+    const char *name; /* stable word, for instance "runc" */
+    enum isol8_check_state state;
+    const char *found;  /* what is there */
+    const char *repair; /* how to mend it; "" when OK */
+} isol8_check;
+
+/** Examine the machine; calls @report once per check. Return: 0, or the number of failed checks. */
+ISOL8_API int isol8_doctor(const isol8_host_options *opts,
+                           void (*report)(const isol8_check *check, void *user), void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
