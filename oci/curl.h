@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* curl.h - the functions and numbers of libcurl that http.c uses; soname libcurl.so.4. */
+#ifndef OCI_CURL_H
+#define OCI_CURL_H
+
+#include "base/err.h"
+
+/* Option numbers are part of libcurl's ABI, see curl/curl.h. */
+enum {
+    CURLOPT_WRITEDATA = 10001,
+    CURLOPT_URL = 10002,
+    CURLOPT_ERRORBUFFER = 10010,
+    CURLOPT_USERAGENT = 10018,
+    CURLOPT_LOW_SPEED_LIMIT = 19,
+    CURLOPT_LOW_SPEED_TIME = 20,
+    CURLOPT_HTTPHEADER = 10023,
+    CURLOPT_FOLLOWLOCATION = 52,
+    CURLOPT_CAINFO = 10065,
+    CURLOPT_MAXREDIRS = 68,
+    CURLOPT_CONNECTTIMEOUT = 78,
+    CURLOPT_NOSIGNAL = 99,
+    CURLOPT_PRIVATE = 10103,
+    CURLOPT_PROTOCOLS = 181,
+    CURLOPT_REDIR_PROTOCOLS = 182,
+    CURLOPT_WRITEFUNCTION = 20011,
+
+    CURLPROTO_HTTP = 1,
+    CURLPROTO_HTTPS = 2,
+    CURLINFO_PRIVATE = 0x100000 + 21,
+    CURLINFO_RESPONSE_CODE = 0x200000 + 2,
+    CURLINFO_CONTENT_LENGTH_DOWNLOAD_T = 0x600000 + 15,
+    CURLMSG_DONE = 1,
+    CURL_GLOBAL_DEFAULT = 3,
+    CURL_ERROR_SIZE = 256,
+    CURL_WAIT_POLLIN = 1,
+
+    /* Results of a transfer that are worth another try. */
+    CURLE_OK = 0,
+    CURLE_COULDNT_RESOLVE_HOST = 6,
+    CURLE_COULDNT_CONNECT = 7,
+    CURLE_HTTP2 = 16,
+    CURLE_PARTIAL_FILE = 18,
+    CURLE_OPERATION_TIMEDOUT = 28,
+    CURLE_SSL_CONNECT_ERROR = 35,
+    CURLE_GOT_NOTHING = 52,
+    CURLE_SEND_ERROR = 55,
+    CURLE_RECV_ERROR = 56,
+    CURLE_HTTP2_STREAM = 92,
+};
+
+struct curl_waitfd {
+    int fd;
+    short events;
+    short revents;
+};
+
+struct curl_message { /* CURLMsg */
+    int msg;
+    void *easy;
+    union {
+        void *whatever;
+        int result;
+    } data;
+};
+
+struct curl_slist;
+
+struct curl_lib {
+    int (*global_init)(long flags);
+    void *(*easy_init)(void);
+    void (*easy_cleanup)(void *easy);
+    int (*easy_setopt)(void *easy, int option, ...);
+    int (*easy_getinfo)(void *easy, int info, ...);
+    const char *(*easy_strerror)(int code);
+    struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
+    void (*slist_free_all)(struct curl_slist *list);
+    void *(*multi_init)(void);
+    int (*multi_cleanup)(void *multi);
+    int (*multi_add_handle)(void *multi, void *easy);
+    int (*multi_remove_handle)(void *multi, void *easy);
+    int (*multi_perform)(void *multi, int *running);
+    int (*multi_poll)(void *multi, struct curl_waitfd *extra, unsigned n_extra, int timeout_ms,
+                      int *n_ready);
+    struct curl_message *(*multi_info_read)(void *multi, int *n_left);
+};
+
+/** The loaded functions, or ISOL8_E_UNSUPPORTED when this machine lacks libcurl. */
+int curl_lib_get(const struct curl_lib **out, isol8_error *err);
+
+#endif

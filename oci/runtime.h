@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * runtime.h - driving an OCI runtime that has runc's command line
+ *
+ * A small table of operations, so that crun, youki, runsc or Kata's command line can take runc's
+ * place when the operator names one.
+ */
+#ifndef OCI_RUNTIME_H
+#define OCI_RUNTIME_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/proc.h"
+
+struct oci_runtime {
+    const char *program; /* name or path */
+    const char *root;    /* --root: where it keeps its own state */
+};
+
+struct oci_runtime_start {
+    const char *id;
+    const char *bundle_dir;
+    int init_socket;         /* becomes descriptor 3 of the container's process */
+    int keep_fd;             /* stays open in the runtime process alone: the sandbox's lock */
+    int messages_fd;         /* a memfd for what the runtime says; also init's first stderr */
+    proc_prepare_fn prepare; /* mounts the rootfs in the runtime's own mount namespace */
+    void *user;
+};
+
+/**
+ * oci_runtime_run() - Start "runc run" in the foreground, in a mount namespace of its own
+ *
+ * When the container's process ends the runtime removes the container by itself and exits.
+ * Return: 0 with its pidfd, or ISOL8_E_SYS
+ */
+int oci_runtime_run(const struct oci_runtime *rt, const struct oci_runtime_start *args, int *pidfd,
+                    isol8_error *err);
+
+/** "runc delete --force": kill and remove whatever is left of @id. Absent is fine. */
+int oci_runtime_delete(const struct oci_runtime *rt, const char *id, isol8_error *err);
+
+/** What the runtime said, as the cause of a failed start: its last message, without decoration. */
+void oci_runtime_message(int messages_fd, char *out, size_t cap);
+
+#endif
