@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * failpoint.h - places where the crash tests kill the process
+ *
+ * Compiled in by ISOL8_FAILPOINTS only. A process whose ISOL8_FAIL_AT names the point is killed by
+ * SIGKILL there, which proves that another process can finish what it began.
+ */
+#ifndef EXECUTOR_FAILPOINT_H
+#define EXECUTOR_FAILPOINT_H
+
+#ifdef ISOL8_FAILPOINTS
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static inline void failpoint(const char *name)
+{
+    const char *at = getenv("ISOL8_FAIL_AT");
+
+    if (at != NULL && strcmp(at, name) == 0)
+        (void)kill(getpid(), SIGKILL);
+}
+#else
+static inline void failpoint(const char *name)
+{
+    (void)name;
+}
+#endif
+
+#endif

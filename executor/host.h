@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.h - what one machine lends to all engines of a process: roots, store, runtime, cgroups. */
+#ifndef EXECUTOR_HOST_H
+#define EXECUTOR_HOST_H
+
+#include <pthread.h>
+
+#include "base/log.h"
+#include "oci/cgroup.h"
+#include "oci/runtime.h"
+#include "oci/spec.h"
+#include "oci/store.h"
+
+struct isol8_host {
+    struct log log;
+    char *state_root;
+    char *data_root;
+    char *runtime_program;
+    char *runtime_root; /* <state>/runc */
+    char *cgroup_parent;
+    bool user_namespace;
+    int lock_fd;      /* <state>/lock: shared while a sandbox is being made, exclusive to reap */
+    int sandboxes_fd; /* <state>/sandboxes */
+    int ids_fd;       /* <state>/ids: which range of host ids is whose */
+    struct oci_runtime runtime;
+    struct cgroup_host *cgroups;
+    struct oci_store *store;
+    pthread_mutex_t skeleton_mutex; /* guards the two paths below */
+    char *skeleton;                 /* layer on top of every image, made on first use */
+    char *host_layer;               /* layer below it for the image "host", made on first use */
+};
+
+#define HOST_ID_SIZE 65 /* 64 hex digits and NUL */
+
+/** Directory with the skeleton layer; made when absent. Borrowed from the host. */
+int exec_skeleton(struct isol8_host *h, const char **dir, isol8_error *err);
+
+/** Directory with the mount points for the image "host". Borrowed from the host. */
+int exec_host_layer(struct isol8_host *h, const char **dir, isol8_error *err);
+
+/* What the image "host" shows of the machine, each read-only. NULL-terminated. */
+struct exec_host_bind {
+    const char *path;
+    bool is_dir;
+};
+extern const struct exec_host_bind exec_host_binds[];
+
+#endif

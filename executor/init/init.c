@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * init.c - pid 1 of every sandbox
+ *
+ * Theory of operation. A static program that runc starts as the container's process, as the sandbox
+ * user, with no capability and already under the seccomp filter. It waits on its socket (proto.h)
+ * and on SIGCHLD. EXEC makes a child inside a cgroup of its own, which takes the given descriptors
+ * as stdio and executes the program. The child is born there by clone3(CLONE_INTO_CGROUP): moving a
+ * process afterwards makes the kernel wait for an RCU grace period, some 10 ms. That is why the
+ * seccomp profile allows clone3() and the child, as its last act, forbids it by a filter of its
+ * own. PUT and GET with a pipe fork a child that copies, so that a slow peer never holds pid 1 up;
+ * small PUTs are done in place. Everything here happens with the sandbox's rights: a path that a
+ * hostile program bent somewhere leads nowhere new.
+ *
+ * Init never returns: when its socket ends, because the engine closed it or died, it exits and the
+ * kernel kills every other process of the pid namespace.
+ *
+ * It is not dumpable, so other processes of the same user can read neither its memory nor its
+ * descriptors; its children drop the socket before anything else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "executor/init/proto.h"
+
+enum {
+    WORDS_MAX = 16384, /* arguments and variables of one EXEC */
+    PATH_BYTES = 4096,
+    FILES_SOFT = 1024, /* open files of a program, unless it raises the limit itself */
+    FILES_HARD = 65536,
+};
+
+struct job {
+    pid_t pid;     /* 0: free */
+    uint32_t type; /* INIT_EXEC, INIT_PUT or INIT_GET */
+    uint32_t id;
+    int report_fd; /* EXEC: read end; holds a struct init_done when the start failed */
+};
+
+static struct job jobs[INIT_JOBS_MAX];
+static char packet[INIT_PACKET_MAX];
+static char *words[WORDS_MAX + 2]; /* argv, NULL, env, NULL */
+
+/* ---- Answers --------------------------------------------------------------------------------- */
+
+static void answer(uint32_t type, uint32_t id, const void *body, size_t n)
+{
+    struct init_head head = { .type = type, .id = id };
+    char out[sizeof(head) + sizeof(struct init_exited)];
+
+    memcpy(out, &head, sizeof(head));
+    memcpy(out + sizeof(head), body, n);
+    /* Blocking: the engine reads, or is gone, and then so are we. */
+    if (send(INIT_SOCKET_FD, out, sizeof(head) + n, MSG_NOSIGNAL) < 0)
+        _exit(1);
+}
+
+static void answer_done(uint32_t id, int errnum, enum init_stage stage)
+{
+    struct init_done done = { .errnum = errnum, .stage = errnum == 0 ? INIT_STAGE_NONE : stage };
+
+    answer(INIT_DONE, id, &done, sizeof(done));
+}
+
+static void answer_not_started(uint32_t id, int errnum, enum init_stage stage)
+{
+    struct init_exited e = { .wait_status = 127 << 8, .errnum = errnum, .stage = stage };
+
+    answer(INIT_EXITED, id, &e, sizeof(e));
+}
+
+static bool is_full(const char *mount)
+{
+    struct statfs s;
+
+    return statfs(mount, &s) == 0 && (s.f_bavail == 0 || (s.f_files > 0 && s.f_ffree == 0));
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* Make the parent directories of @path; it is changed and restored on the way. */
+static int make_parents(char *path)
+{
+    for (char *p = path + 1; *p != '\0'; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        int r = mkdir(path, 0755);
+        int saved = errno;
+        *p = '/';
+        /* EROFS and EACCES are what an existing read-only parent may answer instead of EEXIST. */
+        if (r < 0 && saved != EEXIST && saved != EROFS && saved != EACCES)
+            return saved;
+    }
+    return 0;
+}
+
+/* Open a regular file, and nothing else, without waiting on a FIFO or taking a terminal. */
+static int open_regular(const char *path, int flags, mode_t mode, enum init_stage *stage)
+{
+    struct stat st;
+    int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
+
+    if (fd < 0) {
+        *stage = errno == ELOOP ? INIT_STAGE_KIND : INIT_STAGE_OPEN;
+        return -errno;
+    }
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        (void)close(fd);
+        *stage = INIT_STAGE_KIND;
+        return -EINVAL;
+    }
+    return fd;
+}
+
+static int write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return errno;
+        p += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+static int copy_all(int from, int to)
+{
+    static char chunk[64 * 1024];
+
+    for (;;) {
+        ssize_t r = read(from, chunk, sizeof(chunk));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return errno;
+        if (r == 0)
+            return 0;
+        int e = write_all(to, chunk, (size_t)r);
+        if (e != 0)
+            return e;
+    }
+}
+
+/* Content from @data, or from @pipe when that is not -1. Return: an errno, or 0. */
+static int put_file(char *path, mode_t mode, const char *data, size_t n, int pipe,
+                    enum init_stage *stage)
+{
+    *stage = INIT_STAGE_PARENTS;
+    int e = make_parents(path);
+    if (e != 0)
+        return e;
+    int fd = open_regular(path, O_WRONLY | O_CREAT, mode, stage);
+    if (fd < 0)
+        return -fd;
+    *stage = INIT_STAGE_COPY;
+    e = ftruncate(fd, 0) < 0 || fchmod(fd, mode) < 0 ? errno : 0;
+    if (e == 0)
+        e = pipe >= 0 ? copy_all(pipe, fd) : write_all(fd, data, n);
+    if (close(fd) < 0 && e == 0)
+        e = errno;
+    return e;
+}
+
+static int get_file(const char *path, int pipe, enum init_stage *stage)
+{
+    int fd = open_regular(path, O_RDONLY, 0, stage);
+
+    if (fd < 0)
+        return -fd;
+    *stage = INIT_STAGE_COPY;
+    int e = copy_all(fd, pipe);
+    (void)close(fd);
+    return e;
+}
+
+/* ---- Jobs ------------------------------------------------------------------------------------ */
+
+static struct job *free_job(void)
+{
+    for (unsigned i = 0; i < INIT_JOBS_MAX; i++) {
+        if (jobs[i].pid == 0)
+            return &jobs[i];
+    }
+    return NULL;
+}
+
+static void close_all(const int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        (void)close(fds[i]);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A copying child answers by its exit code: the stage in the high bits would not fit, so failures
+ * of a copy are told apart by errno alone, which is below 134 on Linux. */
+static void start_copy(uint32_t type, uint32_t id, char *path, mode_t mode, int pipe)
+{
+    struct job *job = free_job();
+    pid_t pid = job == NULL ? -1 : fork();
+
+    if (pid == 0) {
+        enum init_stage stage;
+        (void)close(INIT_SOCKET_FD);
+        unblock_signals();
+        _exit(type == INIT_PUT ? put_file(path, mode, NULL, 0, pipe, &stage)
+                               : get_file(path, pipe, &stage));
+    }
+    (void)close(pipe);
+    if (pid < 0) {
+        answer_done(id, job == NULL ? EAGAIN : errno, INIT_STAGE_FORK);
+        return;
+    }
+    *job = (struct job){ .pid = pid, .type = type, .id = id, .report_fd = -1 };
+}
+
+struct start {
+    const char *cwd;
+    char **argv;
+    char **envp;
+    int in, out, err;
+    int cgroup; /* directory, or -1 */
+    bool is_strict;
+};
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "name this architecture's AUDIT_ARCH"
+#endif
+
+/* clone3() answers ENOSYS, on which the C libraries use clone(); EPERM would break threads. Filters
+ * add up: what the profile refuses stays refused. */
+static int forbid_clone3(void)
+{
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* A child inside @cgroup. @moves: the child has to move itself there, because this kernel or the
+ * operator's own seccomp profile does not let it be born there. */
+static pid_t fork_into(int cgroup, bool *moves)
+{
+    struct clone_args args = {
+        .flags = CLONE_INTO_CGROUP,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)cgroup,
+    };
+
+    *moves = false;
+    if (cgroup >= 0) {
+        long pid = syscall(SYS_clone3, &args, sizeof(args));
+        if (pid >= 0)
+            return (pid_t)pid;
+        *moves = true;
+    }
+    return fork();
+}
+
+static bool move_into(int cgroup)
+{
+    int fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+    return fd >= 0 && write(fd, "0", 1) == 1;
+}
+
+static enum init_stage enter_program(const struct start *s, bool moves)
+{
+    if (moves && !move_into(s->cgroup))
+        return INIT_STAGE_CGROUP;
+    /* From the cgroup's directory the whole hierarchy can be reached: it goes before this process
+     * becomes readable for its own kind. */
+    if (s->cgroup >= 0)
+        (void)close(s->cgroup);
+    (void)close(INIT_SOCKET_FD);
+    if (dup2(s->in, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
+        return INIT_STAGE_STDIO;
+    if (chdir(s->cwd) < 0)
+        return INIT_STAGE_CWD;
+    (void)setsid();
+
+    /* First to go when memory runs out: pid 1 must live to tell. Writing needs a dumpable process;
+     * a failure only makes the choice of victim less sharp. */
+    (void)prctl(PR_SET_DUMPABLE, 1);
+    int adj = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (adj >= 0) {
+        (void)!write(adj, "1000", 4);
+        (void)close(adj);
+    }
+    unblock_signals();
+    if (s->is_strict && forbid_clone3() < 0)
+        return INIT_STAGE_FILTER;
+    environ = s->envp; /* so that the program's own PATH is searched */
+    (void)execvp(s->argv[0], s->argv);
+    return INIT_STAGE_EXEC;
+}
+
+static void start_program(uint32_t id, const struct start *s)
+{
+    struct job *job = free_job();
+    int report[2];
+
+    if (job == NULL || pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0) {
+        answer_not_started(id, job == NULL ? EAGAIN : errno, INIT_STAGE_REQUEST);
+        return;
+    }
+    bool moves;
+    pid_t pid = fork_into(s->cgroup, &moves);
+    if (pid == 0) {
+        struct init_done failure = { 0 };
+        /* What is still open is close-on-exec, the report pipe included. */
+        failure.stage = enter_program(s, moves);
+        failure.errnum = errno;
+        (void)!write(report[1], &failure, sizeof(failure));
+        _exit(127);
+    }
+    (void)close(report[1]);
+    if (pid < 0) {
+        int errnum = errno;
+        (void)close(report[0]);
+        answer_not_started(id, errnum, INIT_STAGE_FORK);
+        return;
+    }
+    *job = (struct job){ .pid = pid, .type = INIT_EXEC, .id = id, .report_fd = report[0] };
+}
+
+static void end_job(struct job *job, int status)
+{
+    if (job->type != INIT_EXEC) {
+        int errnum = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+        answer_done(job->id, errnum, INIT_STAGE_COPY);
+    } else {
+        struct init_exited e = { .wait_status = status };
+        struct init_done failure;
+        if (read(job->report_fd, &failure, sizeof(failure)) == (ssize_t)sizeof(failure)) {
+            e.errnum = failure.errnum;
+            e.stage = failure.stage;
+        }
+        e.full = (is_full("/sandbox") ? INIT_FULL_SANDBOX : 0u) |
+                 (is_full("/tmp") ? INIT_FULL_TMP : 0u);
+        (void)close(job->report_fd);
+        answer(INIT_EXITED, job->id, &e, sizeof(e));
+    }
+    job->pid = 0;
+}
+
+static void reap(void)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (unsigned i = 0; i < INIT_JOBS_MAX; i++) {
+            if (jobs[i].pid == pid) {
+                end_job(&jobs[i], status);
+                break;
+            }
+        }
+    }
+}
+
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+/* Split @n bytes of NUL-ended strings: cwd, argc words, envc words. False when they do not fit. */
+static bool split_words(char *p, size_t n, const struct init_exec *x, struct start *s)
+{
+    char *end = p + n;
+    uint64_t total = (uint64_t)x->argc + x->envc;
+    unsigned w = 0;
+
+    if (n == 0 || end[-1] != '\0' || x->argc == 0 || total > WORDS_MAX)
+        return false;
+    s->cwd = p;
+    p += strlen(p) + 1;
+    s->argv = words;
+    for (uint64_t i = 0; i < total; i++) {
+        if (i == x->argc)
+            words[w++] = NULL;
+        if (p >= end)
+            return false;
+        words[w++] = p;
+        p += strlen(p) + 1;
+    }
+    if (x->envc == 0)
+        words[w++] = NULL;
+    words[w] = NULL;
+    s->envp = words + x->argc + 1;
+    return true;
+}
+
+static char *map_strings(int fd, size_t n)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || (uint64_t)st.st_size < n || n > INIT_STRINGS_MAX)
+        return NULL;
+    char *p = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool do_exec(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
+{
+    struct init_exec x;
+    struct start s = { .cgroup = -1 };
+    unsigned used = 0;
+
+    if (n < sizeof(x))
+        return false;
+    memcpy(&x, body, sizeof(x));
+    unsigned want = 2 + ((x.flags & INIT_EXEC_STDIN) != 0) + ((x.flags & INIT_EXEC_CGROUP) != 0) +
+                    ((x.flags & INIT_EXEC_MEMFD) != 0);
+    if (n_fds != want)
+        return false;
+    s.in = (x.flags & INIT_EXEC_STDIN) != 0 ? fds[used++] : 0; /* init's own 0 is /dev/null */
+    s.out = fds[used++];
+    s.err = fds[used++];
+    if ((x.flags & INIT_EXEC_CGROUP) != 0)
+        s.cgroup = fds[used++];
+
+    s.is_strict = (x.flags & INIT_EXEC_STRICT) != 0;
+    bool in_memfd = (x.flags & INIT_EXEC_MEMFD) != 0;
+    char *strings = in_memfd ? map_strings(fds[used], x.strings_size) : body + sizeof(x);
+    bool ok = strings != NULL && (in_memfd || n - sizeof(x) == x.strings_size) &&
+              split_words(strings, x.strings_size, &x, &s);
+    if (ok)
+        start_program(id, &s);
+    if (in_memfd && strings != NULL)
+        (void)munmap(strings, x.strings_size);
+    return ok;
+}
+
+/* A path that is NUL-ended within @n bytes and not longer than the kernel takes. */
+static bool is_path(const char *p, size_t n)
+{
+    size_t len = strnlen(p, n);
+
+    return len > 0 && len < n && len < PATH_BYTES;
+}
+
+static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
+{
+    struct init_put put;
+    enum init_stage stage;
+
+    if (n < sizeof(put) + 2)
+        return false;
+    memcpy(&put, body, sizeof(put));
+    char *path = body + sizeof(put);
+    n -= sizeof(put);
+    if (!is_path(path, n))
+        return false;
+
+    if (put.inline_size == UINT32_MAX) {
+        if (n_fds != 1)
+            return false;
+        start_copy(INIT_PUT, id, path, put.mode & 0777, dup(fds[0]));
+        return true;
+    }
+    size_t used = strlen(path) + 1;
+    if (n - used != put.inline_size || n_fds != 0)
+        return false;
+    int errnum = put_file(path, put.mode & 0777, path + used, put.inline_size, -1, &stage);
+    answer_done(id, errnum, stage);
+    return true;
+}
+
+static bool do_get(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
+{
+    if (!is_path(body, n) || n_fds != 1)
+        return false;
+    start_copy(INIT_GET, id, body, 0, dup(fds[0]));
+    return true;
+}
+
+static bool do_remove(uint32_t id, const char *body, size_t n)
+{
+    if (!is_path(body, n))
+        return false;
+    answer_done(id, unlink(body) < 0 ? errno : 0, INIT_STAGE_OPEN);
+    return true;
+}
+
+static bool do_signal(uint32_t id, const char *body, size_t n)
+{
+    struct init_signal s;
+
+    if (n != sizeof(s))
+        return false;
+    memcpy(&s, body, sizeof(s));
+    for (unsigned i = 0; i < INIT_JOBS_MAX; i++) {
+        if (jobs[i].pid != 0 && jobs[i].type == INIT_EXEC && jobs[i].id == id)
+            (void)kill(-jobs[i].pid, s.sig);
+    }
+    return true;
+}
+
+static void handle(const struct init_head *head, char *body, size_t n, const int *fds,
+                   unsigned n_fds)
+{
+    bool ok = false;
+
+    switch (head->type) {
+    case INIT_EXEC:
+        ok = do_exec(head->id, body, n, fds, n_fds);
+        if (!ok)
+            answer_not_started(head->id, EINVAL, INIT_STAGE_REQUEST);
+        return;
+    case INIT_PUT:
+        ok = do_put(head->id, body, n, fds, n_fds);
+        break;
+    case INIT_GET:
+        ok = do_get(head->id, body, n, fds, n_fds);
+        break;
+    case INIT_REMOVE:
+        ok = do_remove(head->id, body, n);
+        break;
+    case INIT_SIGNAL:
+        ok = do_signal(head->id, body, n);
+        break;
+    case INIT_CLOSE:
+        _exit(0);
+    default:
+        break;
+    }
+    if (!ok)
+        answer_done(head->id, EINVAL, INIT_STAGE_REQUEST);
+}
+
+/* One packet with its descriptors; exits when the engine is gone. */
+static void receive(void)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * INIT_FDS_MAX)];
+    } control;
+    struct iovec iov = { .iov_base = packet, .iov_len = sizeof(packet) };
+    struct msghdr msg = { .msg_iov = &iov,
+                          .msg_iovlen = 1,
+                          .msg_control = control.bytes,
+                          .msg_controllen = sizeof(control.bytes) };
+    int fds[INIT_FDS_MAX];
+    unsigned n_fds = 0;
+
+    ssize_t n = recvmsg(INIT_SOCKET_FD, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0)
+        _exit(0);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+            n_fds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+            memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
+        }
+    }
+    if ((size_t)n >= sizeof(struct init_head) && (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
+        struct init_head head;
+        memcpy(&head, packet, sizeof(head));
+        handle(&head, packet + sizeof(head), (size_t)n - sizeof(head), fds, n_fds);
+    }
+    close_all(fds, n_fds);
+}
+
+/* ---- Start ----------------------------------------------------------------------------------- */
+
+static void detach_stdio(void)
+{
+    int null = open("/dev/null", O_RDWR);
+
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+        _exit(1);
+    /* Nothing but the socket stays, whatever the runtime forgot to close. */
+    if (syscall(SYS_close_range, INIT_SOCKET_FD + 1, ~0u, 0) < 0)
+        _exit(1);
+    if (fcntl(INIT_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0)
+        _exit(1);
+}
+
+/* Lowering needs no privilege, raising one that nobody here has: what is set holds for good. */
+static void lower_limits(void)
+{
+    struct rlimit files, core = { 0, 0 };
+
+    if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        _exit(1);
+    if (files.rlim_max > FILES_HARD)
+        files.rlim_max = FILES_HARD;
+    files.rlim_cur = files.rlim_max < FILES_SOFT ? files.rlim_max : FILES_SOFT;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        _exit(1);
+}
+
+static int block_and_watch_children(void)
+{
+    sigset_t all, child;
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int main(void)
+{
+    struct init_hello hello = { .version = INIT_PROTO_VERSION };
+
+    detach_stdio();
+    int children = block_and_watch_children();
+    if (children < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+        _exit(1);
+    lower_limits();
+    (void)umask(022);
+    answer(INIT_HELLO, 0, &hello, sizeof(hello));
+
+    struct pollfd p[2] = { { .fd = INIT_SOCKET_FD, .events = POLLIN },
+                           { .fd = children, .events = POLLIN } };
+    for (;;) {
+        if (poll(p, 2, -1) < 0)
+            continue;
+        if (p[1].revents != 0) {
+            struct signalfd_siginfo info;
+            while (read(children, &info, sizeof(info)) > 0)
+                continue; /* one signal may stand for many children */
+            reap();
+        }
+        if (p[0].revents != 0)
+            receive();
+    }
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.c - check an execution request and turn it into what init is asked to do. */
+#include "executor/request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "oci/spec.h"
+
+enum {
+    PATH_BYTES_MAX = 4095,
+    SANDBOX_MIB = 1 << 20,
+};
+
+void isol8_request_init(isol8_request *rq)
+{
+    *rq = (isol8_request){ .size = sizeof(*rq) };
+}
+
+/* ---- Checks ------------------------------------------------------------------------------------
+ */
+
+static bool is_blank(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(" \t\r\n\v\f", s[i]) == NULL || s[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
+static int check_source(const isol8_request *rq, isol8_error *err)
+{
+    bool has_code = rq->code != NULL && !is_blank(rq->code, rq->code_size);
+    bool has_cmd = rq->cmd != NULL && !is_blank(rq->cmd, strlen(rq->cmd));
+
+    if (has_code && has_cmd)
+        return err_set(err, ISOL8_E_INVAL,
+                       "ExecutionRequest.code, ExecutionRequest.codeUrl, and ExecutionRequest.cmd "
+                       "are mutually exclusive \xe2\x80\x94 provide exactly one.");
+    if (!has_code && !has_cmd)
+        return err_set(err, ISOL8_E_INVAL,
+                       "ExecutionRequest must include exactly one of: code, codeUrl, or cmd.");
+    if (has_cmd && strlen(rq->cmd) > REQUEST_WORD_MAX)
+        return err_set(err, ISOL8_E_LIMIT,
+                       "cmd: %zu bytes are more than the %d that one argument may have; run it as "
+                       "code with runtime bash",
+                       strlen(rq->cmd), REQUEST_WORD_MAX);
+    return 0;
+}
+
+static int check_agent(const struct isol8_engine *e, isol8_error *err)
+{
+    if (e->host_network)
+        return 0;
+    return err_set(err, ISOL8_E_POLICY,
+                   "Agent runtime requires network access. The AI coding agent needs to reach its "
+                   "LLM provider API. Use --net host, or --net filtered --allow "
+                   "\"api.anthropic.com\" (or your provider's domain).");
+}
+
+/* \.[A-Za-z0-9_.-]{1,16} */
+static int check_extension(const char *ext, isol8_error *err)
+{
+    size_t n = strlen(ext);
+
+    if (n < 2 || n > 17 || ext[0] != '.' ||
+        strspn(ext + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+            n - 1)
+        return err_set(err, ISOL8_E_INVAL,
+                       "fileExtension: '%.40s' must be a dot and 1 to 16 letters, digits, '_', "
+                       "'.' or '-'",
+                       ext);
+    return 0;
+}
+
+static int check_paths(const isol8_request *rq, isol8_error *err)
+{
+    if (rq->n_files > REQUEST_FILES_MAX)
+        return err_set(err, ISOL8_E_LIMIT, "files: %zu are more than the limit of %d", rq->n_files,
+                       REQUEST_FILES_MAX);
+    if (rq->n_output_paths > REQUEST_OUTPUTS_MAX)
+        return err_set(err, ISOL8_E_LIMIT, "outputPaths: %zu are more than the limit of %d",
+                       rq->n_output_paths, REQUEST_OUTPUTS_MAX);
+    for (size_t i = 0; i < rq->n_files + rq->n_output_paths; i++) {
+        const char *path = i < rq->n_files ? rq->files[i].path : rq->output_paths[i - rq->n_files];
+        size_t n = path == NULL ? 0 : strlen(path);
+        if (n == 0 || n > PATH_BYTES_MAX - 16 || path[n - 1] == '/')
+            return err_set(err, ISOL8_E_INVAL, "%s: '%.100s' is not the path of a file",
+                           i < rq->n_files ? "files" : "outputPaths", path == NULL ? "" : path);
+    }
+    return 0;
+}
+
+static int check_env(const isol8_request *rq, isol8_error *err)
+{
+    for (size_t i = 0; i < rq->n_env; i++) {
+        const char *key = rq->env[i].key, *value = rq->env[i].value;
+        if (key == NULL || *key == '\0' || strchr(key, '=') != NULL || value == NULL)
+            return err_set(err, ISOL8_E_INVAL, "env: '%.40s' is not a variable name",
+                           key == NULL ? "" : key);
+        if (strlen(key) + strlen(value) + 1 > REQUEST_WORD_MAX)
+            return err_set(err, ISOL8_E_LIMIT, "env: '%.40s' is longer than %d bytes", key,
+                           REQUEST_WORD_MAX);
+    }
+    return 0;
+}
+
+static int check_runtime(const isol8_request *rq, struct exec_plan *out, isol8_error *err)
+{
+    out->runtime = rq->runtime == NULL ? NULL : exec_runtime_find(rq->runtime);
+    if (out->runtime == NULL)
+        return err_set(err, ISOL8_E_INVAL,
+                       "Unknown runtime: \"%.40s\". Available: python, node, bun, bash, deno, "
+                       "agent",
+                       rq->runtime == NULL ? "" : rq->runtime);
+    return 0;
+}
+
+/* ---- Paths -------------------------------------------------------------------------------------
+ */
+
+char *exec_sandbox_path(const char *path)
+{
+    char *out = NULL;
+
+    if (path[0] == '/')
+        return strdup(path);
+    return asprintf(&out, "/sandbox/%s", path) < 0 ? NULL : out;
+}
+
+/* Lexical folding of ".", ".." and repeated slashes, in place; @path is absolute. */
+static void fold_path(char *path)
+{
+    char *out = path;
+    const char *p = path;
+
+    while (*p != '\0') {
+        while (*p == '/')
+            p++;
+        size_t n = strcspn(p, "/");
+        if (n == 2 && p[0] == '.' && p[1] == '.') {
+            while (out > path && *--out != '/')
+                continue;
+        } else if (n > 0 && !(n == 1 && p[0] == '.')) {
+            *out++ = '/';
+            memmove(out, p, n);
+            out += n;
+        }
+        p += n;
+    }
+    if (out == path)
+        *out++ = '/';
+    *out = '\0';
+}
+
+int exec_workdir(const char *path, char **out, isol8_error *err)
+{
+    auto_free char *full = exec_sandbox_path(path == NULL ? "" : path);
+
+    if (full == NULL)
+        return err_nomem(err);
+    fold_path(full);
+    if (strcmp(full, "/sandbox") != 0 && strncmp(full, "/sandbox/", 9) != 0)
+        return err_set(err, ISOL8_E_INVAL, "Working directory must be inside /sandbox");
+    *out = take_ptr(&full);
+    return 0;
+}
+
+/* ---- The plan -----------------------------------------------------------------------------------
+ */
+
+static void plan_sandbox(struct exec_plan *p, const struct isol8_engine *e)
+{
+    bool is_agent = p->runtime->is_agent;
+    int64_t pids = e->pids_limit;
+
+    if (pids == -2)
+        pids = is_agent ? ENGINE_PIDS_AGENT : ENGINE_PIDS_DEFAULT;
+    p->image = e->image != NULL ? e->image : p->runtime->image;
+    p->sandbox = (struct sandbox_args){
+        .image = p->image,
+        .host_network = e->host_network,
+        .readonly_rootfs = e->readonly_rootfs,
+        .sandbox_bytes = e->sandbox_bytes != 0 ? e->sandbox_bytes
+                                               : (uint64_t)(is_agent ? 2048 : 512) * SANDBOX_MIB,
+        .tmp_bytes = e->tmp_bytes,
+        .seccomp = e->seccomp,
+        .layers = e->layers,
+        .n_layers = e->n_layers,
+    };
+    p->limits = (struct cgroup_limits){
+        .memory_bytes = e->memory_bytes,
+        .cpus = e->cpus,
+        .pids = pids > 0 ? (uint64_t)pids : 0,
+    };
+}
+
+int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const isol8_request *rq,
+                   isol8_error *err)
+{
+    *out = (struct exec_plan){ 0 };
+    if (rq->size != sizeof(*rq))
+        return err_set(err, ISOL8_E_INVAL, "the request was not initialised");
+    if (rq->timeout_ms < 0)
+        return err_set(err, ISOL8_E_INVAL, "timeoutMs: %lld must be positive",
+                       (long long)rq->timeout_ms);
+
+    int r = check_runtime(rq, out, err);
+    if (r == 0 && out->runtime->is_agent)
+        r = check_agent(e, err);
+    if (r == 0)
+        r = check_source(rq, err);
+    if (r == 0 && rq->file_extension != NULL)
+        r = check_extension(rq->file_extension, err);
+    if (r == 0)
+        r = check_paths(rq, err);
+    if (r == 0)
+        r = check_env(rq, err);
+    if (r == 0)
+        r = exec_workdir(rq->workdir, &out->workdir, err);
+    if (r < 0)
+        return r;
+
+    bool has_script = rq->cmd == NULL && !out->runtime->is_agent;
+    if (has_script &&
+        asprintf(&out->script_path, "/sandbox/main%s",
+                 rq->file_extension != NULL ? rq->file_extension : out->runtime->extension) < 0)
+        return err_nomem(err);
+    out->timeout_ms = rq->timeout_ms > 0 ? rq->timeout_ms : e->timeout_ms;
+    plan_sandbox(out, e);
+    return 0;
+}
+
+void exec_plan_done(struct exec_plan *p)
+{
+    free(p->script_path);
+    free(p->workdir);
+    *p = (struct exec_plan){ 0 };
+}
+
+/* ---- Strings of EXEC
+ * ----------------------------------------------------------------------------- */
+
+static void add_word(struct buf *b, const char *word, uint32_t *count)
+{
+    (void)buf_add(b, word, strlen(word) + 1);
+    (*count)++;
+}
+
+static void add_command(const struct exec_plan *p, const isol8_request *rq, struct buf *b,
+                        uint32_t *argc)
+{
+    if (rq->cmd != NULL) {
+        add_word(b, "bash", argc);
+        add_word(b, "-c", argc);
+        add_word(b, rq->cmd, argc);
+        return;
+    }
+    for (size_t i = 0; i < RUNTIME_ARGS_MAX && p->runtime->command[i] != NULL; i++)
+        add_word(b, p->runtime->command[i], argc);
+    if (p->script_path != NULL) {
+        add_word(b, p->script_path, argc);
+    } else { /* a prompt ends at its first NUL, as any argument does */
+        (void)buf_add(b, rq->code, strnlen(rq->code, rq->code_size));
+        (void)buf_add(b, "", 1);
+        (*argc)++;
+    }
+}
+
+/* The environment before it becomes strings: a later entry replaces an earlier one of that name. */
+struct env {
+    isol8_pair *list;
+    size_t n;
+};
+
+static void env_set(struct env *env, const char *key, const char *value)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        if (strcmp(env->list[i].key, key) == 0) {
+            env->list[i].value = value;
+            return;
+        }
+    }
+    env->list[env->n++] = (isol8_pair){ key, value };
+}
+
+static const isol8_pair base_env[] = {
+    { "HOME", "/sandbox" },
+    { "HOSTNAME", "isol8" },
+    { "PYTHONUNBUFFERED", "1" },
+    { "PYTHONUSERBASE", "/sandbox/.local" },
+    { "NPM_CONFIG_PREFIX", "/sandbox/.npm-global" },
+    { "DENO_DIR", "/sandbox/.deno" },
+    { "PATH", "/sandbox/.local/bin:/sandbox/.npm-global/bin:/sandbox/.bun-global/bin:"
+              "/usr/local/bin:/usr/bin:/bin" },
+    { "NODE_PATH", "/usr/local/lib/node_modules:/sandbox/.npm-global/lib/node_modules:"
+                   "/sandbox/node_modules" },
+};
+
+/* Variables of the image config ("K=V"), split in place in @copies, which the caller frees. */
+static size_t image_env(const struct oci_image *image, char **copies, size_t max, struct env *env)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(image->config, "config");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "Env");
+    const cJSON *item;
+    size_t n = 0;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *text = cJSON_GetStringValue(item);
+        if (text == NULL || n == max || strchr(text, '=') == NULL)
+            continue;
+        copies[n] = strdup(text);
+        if (copies[n] == NULL)
+            break;
+        char *eq = strchr(copies[n], '=');
+        *eq = '\0';
+        env_set(env, copies[n++], eq + 1);
+    }
+    return n;
+}
+
+int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
+                      const isol8_request *rq, const struct oci_image *image, struct buf *out,
+                      struct init_exec *counts, isol8_error *err)
+{
+    char *copies[64];
+    size_t room = ARRAY_LEN(copies) + ARRAY_LEN(base_env) + e->n_secret_env + rq->n_env;
+    struct env env = { .list = calloc(room, sizeof(env.list[0])) };
+
+    if (env.list == NULL)
+        return err_nomem(err);
+    size_t n_copies = image_env(image, copies, ARRAY_LEN(copies), &env);
+    for (size_t i = 0; i < ARRAY_LEN(base_env); i++)
+        env_set(&env, base_env[i].key, base_env[i].value);
+    for (size_t i = 0; i < e->n_secret_env; i++)
+        env_set(&env, e->secret_env[i].key, e->secret_env[i].value);
+    for (size_t i = 0; i < rq->n_env; i++)
+        env_set(&env, rq->env[i].key, rq->env[i].value);
+
+    *counts = (struct init_exec){ 0 };
+    (void)buf_add(out, p->workdir, strlen(p->workdir) + 1);
+    add_command(p, rq, out, &counts->argc);
+    for (size_t i = 0; i < env.n; i++) {
+        (void)buf_addf(out, "%s=%s", env.list[i].key, env.list[i].value);
+        (void)buf_add(out, "", 1);
+        counts->envc++;
+    }
+    counts->strings_size = (uint32_t)out->len;
+    while (n_copies > 0)
+        free(copies[--n_copies]);
+    free(env.list);
+    if (out->failed)
+        return err_set(err, ISOL8_E_LIMIT, "command and environment are larger than %d bytes",
+                       INIT_STRINGS_MAX);
+    return 0;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * run_talk.c - one execution's conversation with init: put files, execute, fetch files
+ *
+ * Request ids: PUT of file i is i + 1, the main command is EXEC_ID, GET of output i is GET_ID + i.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "executor/failpoint.h"
+#include "executor/run.h"
+#include "oci/seccomp/seccomp.h"
+
+enum {
+    EXEC_ID = 0x40000000,
+    GET_ID = 0x50000000,
+};
+
+/* ---- Staging ----------------------------------------------------------------------------------
+ */
+
+static size_t put_count(const struct isol8_run *r)
+{
+    return r->rq->n_files + (r->plan.script_path != NULL ? 1 : 0);
+}
+
+static int send_put(struct isol8_run *r, size_t i)
+{
+    bool has_script = r->plan.script_path != NULL;
+
+    /* The script goes last: files of that name do not replace it. */
+    if (has_script && i == r->rq->n_files)
+        return initlink_put(r->sandbox->socket_fd, (uint32_t)i + 1, r->plan.script_path, 0644,
+                            r->rq->code, r->rq->code_size, &r->error);
+    const isol8_file *f = &r->rq->files[i];
+    auto_free char *path = exec_sandbox_path(f->path);
+    if (path == NULL)
+        return err_nomem(&r->error);
+    return initlink_put(r->sandbox->socket_fd, (uint32_t)i + 1, path, 0644, f->data, f->size,
+                        &r->error);
+}
+
+static int start_main_command(struct isol8_run *r);
+
+/* Send as many files as the window allows; when all are in place, execute. */
+static int continue_staging(struct isol8_run *r)
+{
+    size_t n = put_count(r);
+
+    while (r->puts_sent < n && r->puts_sent - r->puts_acked < RUN_PUTS_AHEAD) {
+        int s = send_put(r, r->puts_sent);
+        if (s < 0)
+            return run_fail(r, s);
+        if (s == INITLINK_FULL)
+            break;
+        r->puts_sent++;
+    }
+    return r->puts_acked == n ? start_main_command(r) : 0;
+}
+
+int run_start_staging(struct isol8_run *r)
+{
+    r->state = RUN_STAGING;
+    return continue_staging(r);
+}
+
+static int put_failed(struct isol8_run *r, size_t i, const struct init_done *done)
+{
+    const char *path = i < r->rq->n_files ? r->rq->files[i].path : r->plan.script_path;
+
+    if (done->stage == INIT_STAGE_KIND)
+        return run_fail(r, err_set(&r->error, ISOL8_E_INVAL,
+                                   "Failed to write file %s in container: it exists and is not a "
+                                   "regular file",
+                                   path));
+    if (done->errnum == EINTR)
+        return run_fail(r, err_set(&r->error, ISOL8_E_LIMIT,
+                                   "Failed to write file %s in container: the memory limit %s does "
+                                   "not hold it",
+                                   path, r->engine->memory_text));
+    (void)err_sys(&r->error, done->errnum, "Failed to write file %s in container", path);
+    r->error.status = ISOL8_E_LIMIT;
+    return run_fail(r, r->error.status);
+}
+
+/* ---- The main command ---------------------------------------------------------------------------
+ */
+
+/* Host id of the sandbox user; its group is one above. */
+static uint32_t sandbox_user(const struct isol8_run *r)
+{
+    return (r->sandbox->userns_fd >= 0 ? r->sandbox->ids_base : 0) + OCI_SANDBOX_UID;
+}
+
+/* A pipe whose other end belongs to the sandbox user, who may open it again by /dev/stdout. */
+static int make_pipe(struct isol8_run *r, int ends[2], int ours)
+{
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_sys(&r->error, errno, "cannot create a pipe");
+    if (fchown(ends[0], sandbox_user(r), sandbox_user(r) + OCI_SANDBOX_GID - OCI_SANDBOX_UID) < 0 ||
+        fd_set_nonblock(ends[ours], true) < 0) {
+        int e = errno;
+        (void)fd_close(ends[0]);
+        (void)fd_close(ends[1]);
+        return err_sys(&r->error, e, "cannot prepare a pipe");
+    }
+    return 0;
+}
+
+/* Descriptor that the program gets as stdin, or -1 for /dev/null; @status tells failures. */
+static int make_stdin(struct isol8_run *r, int *status)
+{
+    int ends[2];
+
+    *status = 0;
+    if (!r->rq->stdin_open) {
+        if (r->rq->stdin_size == 0)
+            return -1;
+        int fd = initlink_stdin(r->rq->stdin_data, r->rq->stdin_size, &r->error);
+        *status = fd < 0 ? fd : 0;
+        return fd;
+    }
+    *status = make_pipe(r, ends, 1);
+    if (*status < 0)
+        return -1;
+    r->stdin_fd = ends[1];
+    if (r->rq->stdin_size > 0 && !buf_add(&r->stdin_queue, r->rq->stdin_data, r->rq->stdin_size))
+        *status = err_set(&r->error, ISOL8_E_LIMIT, "stdin: more than %d bytes", RUN_STDIN_MAX);
+    if (*status == 0)
+        *status = run_watch(r, r->stdin_fd, RUN_SRC_STDIN, r->stdin_queue.len > 0 ? EPOLLOUT : 0,
+                            &r->error);
+    return ends[0];
+}
+
+static int make_streams(struct isol8_run *r, int theirs[2])
+{
+    for (int i = 0; i < 2; i++) {
+        int ends[2];
+        int s = make_pipe(r, ends, 0);
+        if (s < 0)
+            return s;
+        r->stream_fds[i] = ends[0];
+        theirs[i] = ends[1];
+        s = run_watch(r, ends[0], i == 0 ? RUN_SRC_STDOUT : RUN_SRC_STDERR, EPOLLIN, &r->error);
+        if (s < 0)
+            return s;
+    }
+    return 0;
+}
+
+static int start_main_command(struct isol8_run *r)
+{
+    auto_buf struct buf strings = BUF_INIT(INIT_STRINGS_MAX);
+    struct initlink_exec x = { .strings = &strings, .in_fd = -1 };
+    int theirs[2] = { -1, -1 }, s;
+
+    auto_close int in = make_stdin(r, &s);
+    if (s == 0)
+        s = make_streams(r, theirs);
+    auto_close int out = theirs[0];
+    auto_close int err = theirs[1];
+    if (s == 0)
+        s = exec_plan_strings(&r->plan, r->engine, r->rq, &r->sandbox->image, &strings, &x.counts,
+                              &r->error);
+    if (s == 0) {
+        s = cgroup_exec_create(&r->sandbox->cgroup, 1, sandbox_user(r), &r->cgroup, &r->error);
+        r->has_cgroup = s == 0;
+    }
+    if (s < 0)
+        return run_fail(r, s);
+
+    x.in_fd = in;
+    x.out_fd = out;
+    x.err_fd = err;
+    x.cgroup_fd = r->cgroup.dir_fd;
+    x.is_strict = r->engine->seccomp == oci_seccomp_strict();
+    r->started_ns = clock_now_ns();
+    s = initlink_exec(r->sandbox->socket_fd, EXEC_ID, &x, &r->error);
+    if (s != 0)
+        return run_fail(r, s < 0 ? s : err_set(&r->error, ISOL8_E_SYS, "init does not answer"));
+    r->state = RUN_RUNNING;
+    failpoint("exec");
+    return 0;
+}
+
+/* Text of isol8's own on the program's stderr, as a shell would put it there. */
+static void say_not_started(struct isol8_run *r, const struct init_exited *e)
+{
+    char text[256];
+    const char *program = r->rq->cmd != NULL ? "bash" : r->plan.runtime->command[0];
+
+    r->facts.not_started = true;
+    r->facts.wait_status = (e->errnum == ENOENT ? 127 : 126) << 8;
+    (void)snprintf(
+        text, sizeof(text), "isol8: cannot start '%s' in image '%s': %s\n", program, r->plan.image,
+        strerrordesc_np(e->errnum) != NULL ? strerrordesc_np(e->errnum) : "unknown error");
+    (void)output_feed(&r->streams[1], text, strlen(text), false);
+    run_queue(r, ISOL8_EVENT_STDERR, text, false);
+}
+
+static int not_started(struct isol8_run *r, const struct init_exited *e)
+{
+    if (e->stage == INIT_STAGE_CWD)
+        return run_fail(r, err_set(&r->error, ISOL8_E_INVAL,
+                                   "Working directory does not exist in the sandbox: %s",
+                                   r->plan.workdir));
+    if (e->stage == INIT_STAGE_EXEC || e->stage == INIT_STAGE_FORK) {
+        say_not_started(r, e);
+        return 0;
+    }
+    return run_fail(r, err_sys(&r->error, e->errnum,
+                               "the sandbox's init could not start the "
+                               "program (step %u)",
+                               e->stage));
+}
+
+void run_read_counters(struct isol8_run *r)
+{
+    struct cgroup_counters c;
+
+    if (r->counted || r->sandbox == NULL || r->sandbox->state != SANDBOX_BUSY)
+        return;
+    if (r->has_cgroup)
+        r->result->usage.cpu_us = cgroup_exec_cpu_us(&r->sandbox->cgroup, &r->cgroup);
+    if (cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0) {
+        r->facts.oom_kills = c.oom_kills;
+        r->facts.pids_refused = c.pids_refused;
+        r->result->usage.memory_peak_bytes = c.memory_peak_bytes;
+        r->counted = true;
+    }
+}
+
+/* ---- Output files -------------------------------------------------------------------------------
+ */
+
+static int fetch_next(struct isol8_run *r);
+
+static int keep_file(struct isol8_run *r)
+{
+    const char *path = r->rq->output_paths[r->next_get - 1];
+    isol8_file *f = &r->result->files[r->result->n_files];
+
+    f->path = strdup(path);
+    f->size = r->get_data.len;
+    f->data = r->get_data.len > 0 ? buf_take(&r->get_data) : calloc(1, 1);
+    if (f->path == NULL || f->data == NULL) {
+        free((char *)f->path);
+        free((void *)f->data);
+        *f = (isol8_file){ 0 };
+        return run_fail(r, err_nomem(&r->error));
+    }
+    r->got_bytes += f->size;
+    r->result->n_files++;
+    return 0;
+}
+
+/* Both the answer and the end of the pipe have come: keep the file, or leave it out. */
+static int finish_fetch(struct isol8_run *r)
+{
+    int s = 0;
+
+    if (r->get_errnum == 0 && !r->get_data.failed)
+        s = keep_file(r);
+    buf_done(&r->get_data);
+    return s < 0 ? s : fetch_next(r);
+}
+
+static int fetch_next(struct isol8_run *r)
+{
+    int ends[2];
+
+    if (r->next_get == r->rq->n_output_paths) {
+        run_begin_close(r);
+        return 0;
+    }
+    auto_free char *path = exec_sandbox_path(r->rq->output_paths[r->next_get]);
+    if (path == NULL)
+        return run_fail(r, err_nomem(&r->error));
+    if (make_pipe(r, ends, 0) < 0)
+        return run_fail(r, r->error.status);
+    r->get_fd = ends[0];
+    r->get_done = false;
+    buf_init(&r->get_data, RUN_OUTPUT_FILES_MAX - r->got_bytes);
+    int s = run_watch(r, r->get_fd, RUN_SRC_GET, EPOLLIN, &r->error);
+    if (s == 0)
+        s = initlink_get(r->sandbox->socket_fd, (uint32_t)(GET_ID + r->next_get), path, ends[1],
+                         &r->error);
+    (void)fd_close(ends[1]);
+    r->next_get++;
+    return s < 0 ? run_fail(r, s) : 0;
+}
+
+int run_on_get_data(struct isol8_run *r)
+{
+    char chunk[65536];
+    ssize_t n = read(r->get_fd, chunk, sizeof(chunk));
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n > 0) {
+        (void)buf_add(&r->get_data, chunk, (size_t)n); /* too large: read on and leave it out */
+        return 0;
+    }
+    r->get_fd = fd_close(r->get_fd);
+    return r->get_done ? finish_fetch(r) : 0;
+}
+
+static int start_collecting(struct isol8_run *r)
+{
+    r->result->files = calloc(r->rq->n_output_paths, sizeof(r->result->files[0]));
+    if (r->result->files == NULL)
+        return run_fail(r, err_nomem(&r->error));
+    r->state = RUN_COLLECTING;
+    int s = run_arm_timer(r, RUN_COLLECT_MS, &r->error);
+    return s < 0 ? run_fail(r, s) : fetch_next(r);
+}
+
+/* ---- Answers
+ * ------------------------------------------------------------------------------------- */
+
+static int main_command_ended(struct isol8_run *r, const struct init_exited *e)
+{
+    r->ended_ns = clock_now_ns();
+    r->has_exited = true;
+    r->facts.wait_status = e->wait_status & 0xffff;
+    r->facts.full = e->full & (INIT_FULL_SANDBOX | INIT_FULL_TMP);
+    run_read_counters(r);
+    failpoint("exited");
+    if (e->errnum != 0) {
+        int s = not_started(r, e);
+        if (s < 0)
+            return s;
+    }
+    if (r->rq->n_output_paths == 0) {
+        run_begin_close(r);
+        return 0;
+    }
+    /* What the program left running must not change the files while they are fetched. */
+    if (cgroup_exec_kill(&r->sandbox->cgroup, &r->cgroup, &r->error) < 0)
+        return run_fail(r, r->error.status);
+    return start_collecting(r);
+}
+
+int run_on_answer(struct isol8_run *r)
+{
+    struct initlink_answer a;
+    int s = initlink_receive(r->sandbox->socket_fd, &a, &r->error);
+
+    if (s == 0)
+        return 0;
+    if (s == ISOL8_E_STATE) { /* init is gone, and everything with it: the streams end by now */
+        r->error = (isol8_error){ 0 };
+        r->facts.died_unexplained = !r->has_exited;
+        run_read_counters(r);
+        run_begin_close(r);
+        return 0;
+    }
+    if (s < 0)
+        return run_fail(r, s);
+
+    if (a.type == INIT_EXITED && a.id == EXEC_ID && r->state == RUN_RUNNING)
+        return main_command_ended(r, &a.exited);
+    if (a.type == INIT_DONE && r->state == RUN_STAGING && a.id >= 1 && a.id <= r->puts_sent) {
+        if (a.done.errnum != 0)
+            return put_failed(r, a.id - 1, &a.done);
+        r->puts_acked++;
+        return continue_staging(r);
+    }
+    if (a.type == INIT_DONE && r->state == RUN_COLLECTING && a.id == GET_ID + r->next_get - 1) {
+        r->get_done = true;
+        r->get_errnum = a.done.errnum;
+        return r->get_fd < 0 ? finish_fetch(r) : 0;
+    }
+    return run_fail(r, err_set(&r->error, ISOL8_E_PROTOCOL,
+                               "the sandbox's init answered something that was not asked"));
+}
+
+int run_send_signal(struct isol8_run *r, int sig, isol8_error *err)
+{
+    int s = initlink_signal(r->sandbox->socket_fd, EXEC_ID, sig, err);
+
+    return s == INITLINK_FULL ? err_set(err, ISOL8_E_BUSY, "the sandbox does not answer") : s;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * sandbox.h - one isolated place: bundle, container, cgroup, user namespace, init
+ *
+ * States, what is allowed in each, and who leaves it:
+ *
+ *   CREATING  the runtime was started; init has not spoken yet. Watch both descriptors; call
+ *             exec_sandbox_hello() when the socket is readable. Leaves to READY, or GONE.
+ *   READY     init waits. exec_sandbox_take() sets the limits: BUSY.
+ *   BUSY      requests may be sent to init. exec_sandbox_close() or _kill(): CLOSING.
+ *   CLOSING   init is exiting; the runtime removes the container and ends.
+ *   GONE      exec_sandbox_remove() has removed everything; only freeing is left.
+ *
+ * Creation is a series of steps, each recorded or derivable from the id before it is done, so that
+ * exec_sandbox_remove_id() can undo any prefix of them, also from another process.
+ */
+#ifndef EXECUTOR_SANDBOX_H
+#define EXECUTOR_SANDBOX_H
+
+#include "executor/host.h"
+#include "executor/init/proto.h"
+#include "oci/cgroup.h"
+#include "oci/rootfs.h"
+
+enum sandbox_state {
+    SANDBOX_CREATING,
+    SANDBOX_READY,
+    SANDBOX_BUSY,
+    SANDBOX_CLOSING,
+    SANDBOX_GONE,
+};
+
+/* What a sandbox is made for; fixed for its whole life. */
+struct sandbox_args {
+    const char *image; /* "isol8:python", or "host" */
+    bool host_network;
+    bool readonly_rootfs;
+    uint64_t sandbox_bytes;
+    uint64_t tmp_bytes;
+    const char *seccomp;       /* JSON, or NULL: unconfined */
+    const char *const *layers; /* instead of an image: directories, top first (image builds) */
+    size_t n_layers;
+};
+
+struct sandbox {
+    struct isol8_host *host;
+    enum sandbox_state state;
+    char id[HOST_ID_SIZE];
+    char dir[200];     /* <state>/sandboxes/<id> */
+    uint32_t ids_base; /* host id of the sandbox's id 0 */
+    int dir_fd;
+    int lock_fd;          /* the record, locked */
+    int userns_fd;        /* -1 when user namespaces are off */
+    int socket_fd;        /* our end of init's socket */
+    int init_socket_fd;   /* init's end, until the runtime has it */
+    int messages_fd;      /* memfd: what the runtime says */
+    int runtime_pidfd;    /* readable: the runtime has ended */
+    int init_pidfd;       /* -1 until init has spoken */
+    int creation_lock_fd; /* shared lock on the state root, until hello */
+    bool has_creation_lock;
+    int rootfs_idmap_fd; /* user namespace for a writable root, else -1 */
+    struct cgroup cgroup;
+    struct oci_image image;
+    struct oci_rootfs rootfs;
+};
+
+/** Start making a sandbox. Return: 0 with it CREATING (the caller frees it), or why not; then
+ * nothing is left behind. */
+int exec_sandbox_create(struct sandbox **out, struct isol8_host *h, const struct sandbox_args *args,
+                        isol8_error *err);
+
+/** Take init's first words: CREATING -> READY. */
+int exec_sandbox_hello(struct sandbox *sb, isol8_error *err);
+
+/** Set the limits and start its counters anew: READY -> BUSY. */
+int exec_sandbox_take(struct sandbox *sb, const struct cgroup_limits *limits, isol8_error *err);
+
+/** Why the sandbox did not come up, from the runtime's messages. Return: ISOL8_E_RUNTIME. */
+int exec_sandbox_start_error(struct sandbox *sb, isol8_error *err);
+
+/** Ask init to exit: -> CLOSING. */
+void exec_sandbox_close(struct sandbox *sb);
+
+/** Kill everything in it at once: -> CLOSING. Works in every state. */
+void exec_sandbox_kill(struct sandbox *sb);
+
+/** Wait for the runtime, then remove all that is left: -> GONE. */
+int exec_sandbox_remove(struct sandbox *sb, isol8_error *err);
+
+/** Release the memory; a sandbox not yet GONE is killed and removed first. NULL is fine. */
+void exec_sandbox_free(struct sandbox *sb);
+
+/**
+ * exec_sandbox_remove_id() - Remove whatever exists of sandbox @id
+ *
+ * The caller made sure that nobody works on it (its record's lock, or ownership). Every step is
+ * tried; the first failure is reported, and the record goes last.
+ */
+int exec_sandbox_remove_id(struct isol8_host *h, const char *id, isol8_error *err);
+
+/** The range of host ids that belongs to @id. */
+uint32_t exec_sandbox_ids_base(const char *id);
+
+#endif
