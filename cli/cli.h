@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * cli.h - what the commands share: the process's settings, messages, the host
+ *
+ * stdout belongs to results (for `run`: to the program alone); everything we say goes to stderr.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <isol8/isol8.h>
+
+#include "base/buf.h"
+#include "cli/opt.h"
+#include "config/config.h"
+
+#define CLI_EXIT_ERROR 1
+#define CLI_EXIT_EPIPE 141 /* as a process killed by SIGPIPE (13) */
+
+struct cli {
+    const struct cli_program *program;
+    const char *config_file; /* --config, or NULL */
+    bool debug;              /* --debug, or "debug" in the configuration */
+};
+
+extern const struct cli_program cli_isol8;
+
+int cmd_run(struct cli *cli, const struct cli_args *args);
+int cmd_setup(struct cli *cli, const struct cli_args *args);
+int cmd_config(struct cli *cli, const struct cli_args *args);
+int cmd_cleanup(struct cli *cli, const struct cli_args *args);
+int cmd_doctor(struct cli *cli, const struct cli_args *args);
+int cmd_help(struct cli *cli, const struct cli_args *args);
+
+extern const struct cli_opt cli_run_opts[];
+extern const struct cli_opt cli_setup_opts[];
+extern const struct cli_opt cli_config_opts[];
+extern const struct cli_opt cli_cleanup_opts[];
+extern const struct cli_opt cli_doctor_opts[];
+
+/* ---- Messages (cli/say.c) -------------------------------------------------------------------- */
+
+/* Each is one line on stderr with its control bytes escaped; an animated line gives way. */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** "[ERR] ..." Return: CLI_EXIT_ERROR, so that a command can end with "return cli_fail(...)". */
+int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** "[DEBUG] [area] ...", with --debug only. */
+void cli_debug(const struct cli *cli, const char *area, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** Write a result to stdout. Return: the exit code: 0, CLI_EXIT_ERROR or CLI_EXIT_EPIPE. */
+int cli_put(const struct buf *text);
+
+/** Unless the streams are open: open them, so that nothing else takes their numbers. */
+void cli_hold_streams(void);
+
+/* ---- The host (cli/host.c) ------------------------------------------------------------------- */
+
+/**
+ * cli_config() - Load the configuration; says what is wrong
+ * @is_quiet: Warnings are kept back unless stderr is a terminal (`run` adds nothing to stderr)
+ *
+ * Return: 0 or the exit code
+ */
+int cli_config(struct cli *cli, bool is_quiet, struct conf **out);
+
+/** Host options from the configuration, which they borrow from. */
+void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host_options *opts);
+
+/** Open the host; says what is wrong. Return: 0 or the exit code. */
+int cli_host_open(const struct cli *cli, const struct conf *conf, isol8_host **out);
+
+static inline void cli_host_free_p(isol8_host **host)
+{
+    isol8_host_free(*host);
+}
+#define auto_host __attribute__((cleanup(cli_host_free_p)))
+
+#endif

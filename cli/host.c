@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.c - from the configuration to an open host. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/spinner.h"
+
+static void log_sink(enum isol8_log_level level, const char *line, void *user)
+{
+    (void)user;
+    if (level == ISOL8_LOG_ERROR)
+        cli_say("[ERROR] %s", line);
+    else if (level == ISOL8_LOG_WARN)
+        cli_warn("%s", line);
+    else
+        cli_say("[DEBUG] [Engine] %s", line);
+}
+
+int cli_config(struct cli *cli, bool is_quiet, struct conf **out)
+{
+    struct conf_places places;
+    isol8_error err;
+    int r;
+
+    conf_places_init(&places);
+    places.named = cli->config_file;
+    r = conf_load(out, &places, &err);
+    if (r < 0)
+        return cli_fail("%s", err.msg);
+    if (conf_bool(*out, "debug"))
+        cli->debug = true;
+    if (!is_quiet || cli->debug || isatty(STDERR_FILENO) == 1) {
+        for (size_t i = 0; i < (*out)->n_warnings; i++)
+            cli_warn("%s", (*out)->warnings[i]);
+    }
+    cli_debug(cli, "Config", "Loaded from %s",
+              (*out)->source == NULL ? "defaults" : (*out)->source);
+    return 0;
+}
+
+/* The environment stands above the configuration: leave NULL, and the library reads it. */
+static const char *root_unless(const char *variable, const struct conf *conf, const char *key)
+{
+    const char *value = getenv(variable);
+
+    return value != NULL && value[0] != '\0' ? NULL : conf_string(conf, key);
+}
+
+void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host_options *opts)
+{
+    const char *userns = conf_string(conf, "security.userNamespace");
+
+    isol8_host_options_init(opts);
+    opts->state_root = root_unless("ISOL8_STATE_ROOT", conf, "stateRoot");
+    opts->data_root = root_unless("ISOL8_DATA_ROOT", conf, "dataRoot");
+    opts->runtime = conf_string(conf, "runtime");
+    opts->cgroup_parent = conf_string(conf, "cgroupParent");
+    opts->user_namespace = userns == NULL || strcmp(userns, "off") != 0;
+    if (cli->debug) {
+        opts->log = log_sink;
+        opts->log_level = ISOL8_LOG_DEBUG;
+    }
+}
+
+int cli_host_open(const struct cli *cli, const struct conf *conf, isol8_host **out)
+{
+    isol8_host_options opts;
+    isol8_error err;
+
+    cli_host_options(cli, conf, &opts);
+    if (isol8_host_open(out, &opts, &err) < 0)
+        return cli_fail("%s", err.msg);
+    return 0;
+}

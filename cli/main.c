@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - the isol8 program: its commands, and the way to them. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/signals.h"
+
+enum { GLOBAL_DEBUG, GLOBAL_CONFIG };
+
+static const struct cli_opt global_opts[] = {
+    [GLOBAL_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
+    [GLOBAL_CONFIG] = { .name = "config",
+                        .arg = "<file>",
+                        .help = "Use this configuration file and no other" },
+    { .name = NULL },
+};
+
+static const struct cli_operand setup_operands[] = {
+    { .name = "runtime", .help = "Build only these runtimes' images" },
+    { .name = NULL },
+};
+
+static const struct cli_operand run_operands[] = {
+    { .name = "file", .help = "Program to run; without one, and without -e or --cmd, it is stdin" },
+    { .name = NULL },
+};
+
+static const struct cli_operand help_operands[] = {
+    { .name = "command", .help = "Command to explain" },
+    { .name = NULL },
+};
+
+#define LATER(NAME)                                                                                \
+    {                                                                                              \
+        .name = NAME, .is_later = true                                                             \
+    }
+
+static const struct cli_command commands[] = {
+    { .name = "setup",
+      .usage = "[options] [runtime...]",
+      .summary = "Build the runtimes' images",
+      .operands = setup_operands,
+      .max_operands = SIZE_MAX,
+      .opts = cli_setup_opts,
+      .run = cmd_setup },
+    LATER("build"),
+    LATER("list-custom"),
+    { .name = "run",
+      .usage = "[options] [file]",
+      .summary = "Run a program in a fresh sandbox",
+      .operands = run_operands,
+      .max_operands = 1,
+      .opts = cli_run_opts,
+      .run = cmd_run },
+    LATER("serve"),
+    { .name = "config",
+      .usage = "[options]",
+      .summary = "Show the resolved configuration",
+      .opts = cli_config_opts,
+      .run = cmd_config },
+    { .name = "cleanup",
+      .usage = "[options]",
+      .summary = "Remove what isol8 left behind",
+      .opts = cli_cleanup_opts,
+      .run = cmd_cleanup },
+    { .name = "doctor",
+      .usage = "[options]",
+      .summary = "Check what this machine needs to run sandboxes",
+      .opts = cli_doctor_opts,
+      .run = cmd_doctor },
+    LATER("login"),
+    LATER("logout"),
+    LATER("session"),
+    LATER("exec"),
+    LATER("ps"),
+    { .name = "help",
+      .usage = "[command]",
+      .summary = "Show the help of a command",
+      .operands = help_operands,
+      .max_operands = 1,
+      .run = cmd_help },
+    { .name = NULL },
+};
+
+const struct cli_program cli_isol8 = {
+    .name = "isol8",
+    .summary = "Run untrusted code in single-use sandboxes",
+    .globals = global_opts,
+    .commands = commands,
+};
+
+static int show_help(const struct cli_command *command)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 16);
+
+    cli_help(&cli_isol8, command, &text);
+    return cli_put(&text);
+}
+
+int cmd_help(struct cli *cli, const struct cli_args *args)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 16);
+    const struct cli_command *command;
+
+    if (args->operands.n == 0)
+        return show_help(NULL);
+    command = cli_command_find(cli->program, args->operands.items[0]);
+    if (command != NULL && command->is_later)
+        return cli_fail("'%s' is not available in this build yet.", command->name);
+    if (command != NULL)
+        return show_help(command);
+    cli_help(cli->program, NULL, &text);
+    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
+    return CLI_EXIT_ERROR;
+}
+
+static int show_version(void)
+{
+    auto_buf struct buf text = BUF_INIT(256);
+
+    (void)buf_addf(&text, "%s\n", isol8_version());
+    return cli_put(&text);
+}
+
+/* The message may have a second line: "(Did you mean ...?)". */
+static int usage_error(const struct buf *message)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 14);
+
+    (void)buf_addf(&text, "%s\n", buf_text(message));
+    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
+    return CLI_EXIT_ERROR;
+}
+
+/* Many sandboxes need many descriptors; the library does not touch the limit, a program may. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit rl;
+
+    if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+        rl.rlim_cur = rl.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &rl); /* fine without */
+    }
+}
+
+static void debug_head(const struct cli *cli, const char *command)
+{
+    struct utsname un;
+    const char *arch = "unknown";
+
+    if (!cli->debug)
+        return;
+    if (uname(&un) == 0)
+        arch = strcmp(un.machine, "x86_64") == 0    ? "x64"
+               : strcmp(un.machine, "aarch64") == 0 ? "arm64"
+                                                    : un.machine;
+    cli_debug(cli, "CLI", "Command: %s", command);
+    cli_debug(cli, "CLI", "Version: %s", isol8_version());
+    cli_debug(cli, "CLI", "Platform: linux %s", arch);
+}
+
+static int run_command(const struct cli_args *args)
+{
+    struct cli cli = { .program = &cli_isol8 };
+    const struct cli_values *config = &args->globals[GLOBAL_CONFIG];
+    isol8_error err;
+
+    cli.debug = args->globals[GLOBAL_DEBUG].n > 0;
+    if (config->n > 0)
+        cli.config_file = config->items[config->n - 1];
+    if (cli.config_file != NULL && cli.config_file[0] == '\0')
+        return cli_fail("--config needs the name of a file.");
+    raise_descriptor_limit();
+    if (signals_install(&err) < 0)
+        return cli_fail("%s", err.msg);
+    debug_head(&cli, args->command->name);
+    return args->command->run(&cli, args);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli_args args;
+    size_t n = argc > 0 ? (size_t)argc - 1 : 0;
+    int code = CLI_EXIT_ERROR;
+
+    cli_hold_streams();
+    switch (cli_parse(&args, &cli_isol8, n, (const char *const *)argv + 1)) {
+    case CLI_PARSED:
+        code = run_command(&args);
+        break;
+    case CLI_HELP:
+        code = show_help(args.command);
+        break;
+    case CLI_VERSION:
+        code = show_version();
+        break;
+    case CLI_USAGE:
+        code = usage_error(&args.message);
+        break;
+    case CLI_LATER:
+        code = cli_fail("%s", buf_text(&args.message));
+        break;
+    }
+    cli_args_done(&args);
+    return code;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* progress.c - an image build as people see it. */
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/signals.h"
+#include "cli/spinner.h"
+
+#define BAR_WIDTH 20
+
+void progress_size(uint64_t bytes, char *out, size_t cap)
+{
+    (void)snprintf(out, cap, "%.1f MB", (double)bytes / 1e6);
+}
+
+/* " [#####---------------]  25 % of 81.2 MB" */
+static void put_bar(const isol8_setup_progress *p, char *out, size_t cap)
+{
+    char bar[BAR_WIDTH + 1], size[32];
+    uint64_t done = p->done < p->total ? p->done : p->total;
+    double part = (double)done / (double)p->total;
+    size_t filled = (size_t)(part * BAR_WIDTH);
+
+    memset(bar, '-', BAR_WIDTH);
+    memset(bar, '#', filled);
+    bar[BAR_WIDTH] = '\0';
+    progress_size(p->total, size, sizeof(size));
+    (void)snprintf(out, cap, " [%s] %3.0f%% of %s", bar, part * 100, size);
+}
+
+static void building(struct progress *p, const isol8_setup_progress *now)
+{
+    char line[sizeof(p->last)], bar[96] = "";
+
+    if (spinner_is_lively()) {
+        if (now->total > 0)
+            put_bar(now, bar, sizeof(bar));
+        (void)snprintf(line, sizeof(line), "Building %s: %s%s", now->runtime, now->message, bar);
+        spinner_text(line);
+        return;
+    }
+    (void)snprintf(line, sizeof(line), "- Building %s: %s", now->runtime, now->message);
+    if (strcmp(line, p->last) == 0)
+        return;
+    memcpy(p->last, line, sizeof(line));
+    cli_say("%s", line);
+}
+
+static void built(struct progress *p, const isol8_setup_progress *now)
+{
+    struct progress_image *image;
+
+    if (now->message != NULL && strcmp(now->message, "Up to date") == 0)
+        cli_say("[OK] %s: Up to date", now->runtime);
+    else
+        cli_say("[OK] %s", now->runtime);
+    p->base_bytes = now->base_bytes;
+    if (p->n_images == PROGRESS_IMAGES_MAX)
+        return;
+    image = &p->images[p->n_images++];
+    (void)snprintf(image->runtime, sizeof(image->runtime), "%s", now->runtime);
+    image->bytes = now->image_bytes;
+}
+
+static void on_progress(const isol8_setup_progress *now, void *user)
+{
+    struct progress *p = user;
+
+    switch (now->state) {
+    case ISOL8_SETUP_BUILDING:
+        building(p, now);
+        break;
+    case ISOL8_SETUP_DONE:
+        built(p, now);
+        break;
+    case ISOL8_SETUP_ERROR:
+        p->has_failed = true;
+        (void)cli_fail("%s: %s", now->runtime, now->message);
+        break;
+    }
+}
+
+int progress_setup(isol8_host *host, struct progress *p, const char *const *runtimes, size_t n,
+                   bool force)
+{
+    isol8_setup_options opts;
+    isol8_error err;
+    int r;
+
+    isol8_setup_options_init(&opts);
+    opts.runtimes = runtimes;
+    opts.n_runtimes = n;
+    opts.force = force;
+    opts.cancel_fd = signals_fd();
+    opts.progress = on_progress;
+    opts.user = p;
+    signals_hold();
+    spinner_start("Building isol8 images...");
+    r = isol8_setup(host, &opts, &err);
+    spinner_stop();
+    if (signals_caught() != 0)
+        return 128 + signals_caught();
+    if (r >= 0)
+        return 0;
+    return p->has_failed ? CLI_EXIT_ERROR : cli_fail("%s", err.msg);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* progress.h - an image build as people see it: one moving line, or plain ones. */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include "cli/cli.h"
+
+#define PROGRESS_IMAGES_MAX 16 /* sizes remembered for the summary */
+
+struct progress_image {
+    char runtime[32];
+    uint64_t bytes;
+};
+
+struct progress {
+    char last[256];  /* the last plain line, so that none is repeated */
+    bool has_failed; /* an "[ERR]" line was printed */
+    uint64_t base_bytes;
+    struct progress_image images[PROGRESS_IMAGES_MAX];
+    size_t n_images;
+};
+
+/**
+ * progress_setup() - Build images under a progress display
+ * @runtimes: Names, or none for all
+ *
+ * Signals are held from here on. Says what went wrong. Return: 0 or the exit code.
+ */
+int progress_setup(isol8_host *host, struct progress *p, const char *const *runtimes, size_t n,
+                   bool force);
+
+/** Append "81.2 MB". */
+void progress_size(uint64_t bytes, char *out, size_t cap);
+
+#endif

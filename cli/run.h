@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.h - what the parts of `isol8 run` share: the plan made of the command line, and the pump. */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/cli.h"
+
+#define RUN_CODE_MAX (64u << 20)         /* bytes of code */
+#define RUN_FILES_MAX 100000u            /* files taken by --files */
+#define RUN_FILES_DEPTH_MAX 64u          /* directories below each other */
+#define RUN_FILES_BYTES_MAX (1ull << 30) /* bytes taken by --files */
+#define RUN_PENDING_MAX (8u << 20)       /* output kept while its reader is slow */
+
+/* Indices of cli_run_opts. */
+enum run_opt {
+    RUN_EVAL,
+    RUN_CMD,
+    RUN_RUNTIME,
+    RUN_NET,
+    RUN_TIMEOUT,
+    RUN_MEMORY,
+    RUN_CPU,
+    RUN_PIDS_LIMIT,
+    RUN_MAX_OUTPUT,
+    RUN_SANDBOX_SIZE,
+    RUN_TMP_SIZE,
+    RUN_WRITABLE,
+    RUN_ENV,
+    RUN_SECRET,
+    RUN_STDIN,
+    RUN_WORKDIR,
+    RUN_FILES,
+    RUN_OUT,
+    RUN_NO_STREAM,
+    RUN_JSON,
+    RUN_IMAGE,
+    RUN_CONFIG,
+    RUN_DEBUG,
+    RUN_LATER /* the first of those this build does not have */
+};
+
+struct run_pairs {
+    isol8_pair *items; /* keys owned, values borrowed */
+    size_t n;
+};
+
+struct run_files {
+    isol8_file *items; /* paths and data owned */
+    size_t n;
+    uint64_t bytes;
+};
+
+/* Everything one run needs; options and request borrow from the rest. */
+struct run_plan {
+    isol8_options options;
+    isol8_request request;
+    struct run_pairs secrets, env;
+    struct run_files files;
+    struct buf code;
+    const char *out_file; /* --out, or NULL */
+    int out_fd;           /* the same, open; -1: none */
+    bool is_streaming;
+    bool is_json;
+};
+
+void run_plan_init(struct run_plan *plan);
+void run_plan_done(struct run_plan *plan);
+
+/* Each says what is wrong. Return: 0 or the exit code. */
+
+/** Flags and configuration into options and request. */
+int run_options(struct run_plan *plan, const struct cli_args *args, const struct conf *conf);
+
+/** Check the combination of sources; reads nothing. */
+int run_source_check(const struct cli_args *args);
+
+/** Find and read the code; settles the runtime. */
+int run_source(struct run_plan *plan, const struct cli *cli, const struct cli_args *args);
+
+/** Read the directory of --files. */
+int run_files_read(struct run_files *files, const char *dir);
+void run_files_done(struct run_files *files);
+
+/** The value, or NULL when it is absent or empty. */
+const char *run_value(const struct cli_args *args, enum run_opt opt);
+
+/** "error: option '--timeout <ms>' argument '5s' is invalid. ..." Return: CLI_EXIT_ERROR. */
+int run_bad_value(enum run_opt opt, const char *value, const char *expected);
+
+/** Drive a started run to its end and print what it says. Return: the exit code. */
+int run_pump(const struct cli *cli, const struct run_plan *plan, isol8_run *run);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_opts.c - the flags of `isol8 run`, and what they and the configuration make of a run. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "cli/run.h"
+#include "cli/xmem.h"
+
+#define TIMEOUT_MAX_MS 999999999999999u /* as the configuration's */
+#define PIDS_MAX 4194304u               /* the kernel's own ceiling */
+#define CPU_MAX 4096
+
+#define LATER_FLAG(NAME)                                                                           \
+    {                                                                                              \
+        .name = NAME, .is_later = true                                                             \
+    }
+#define LATER_VALUE(NAME, ARG)                                                                     \
+    {                                                                                              \
+        .name = NAME, .arg = ARG, .is_later = true                                                 \
+    }
+
+const struct cli_opt cli_run_opts[] = {
+    [RUN_EVAL] = { .letter = 'e',
+                   .name = "eval",
+                   .arg = "<code>",
+                   .help = "Run this code (python unless --runtime says otherwise)" },
+    [RUN_CMD] = { .name = "cmd", .arg = "<command>", .help = "Run this bash command" },
+    [RUN_RUNTIME] = { .letter = 'r',
+                      .name = "runtime",
+                      .arg = "<name>",
+                      .help = "python, node, bun, deno, bash or agent; else by the file's "
+                              "extension" },
+    [RUN_NET] = { .name = "net",
+                  .arg = "<mode>",
+                  .help = "Network: none or host",
+                  .fallback = "\"none\"" },
+    [RUN_TIMEOUT] = { .name = "timeout",
+                      .arg = "<ms>",
+                      .help = "Kill the program after this time",
+                      .fallback = "30000" },
+    [RUN_MEMORY] = { .name = "memory",
+                     .arg = "<size>",
+                     .help = "Memory limit, such as 512m or 1.5g; 0: none",
+                     .fallback = "\"512m\"" },
+    [RUN_CPU] = { .name = "cpu",
+                  .arg = "<cores>",
+                  .help = "CPU limit in cores, such as 0.5; 0: none",
+                  .fallback = "1" },
+    [RUN_PIDS_LIMIT] = { .name = "pids-limit",
+                         .arg = "<n>",
+                         .help = "Limit of processes and threads (agent: 200); 0: none",
+                         .fallback = "64" },
+    [RUN_MAX_OUTPUT] = { .name = "max-output",
+                         .arg = "<bytes>",
+                         .help = "Output kept of each stream; what is above is dropped",
+                         .fallback = "1048576" },
+    [RUN_SANDBOX_SIZE] = { .name = "sandbox-size",
+                           .arg = "<size>",
+                           .help = "Size of /sandbox (agent: 2g)",
+                           .fallback = "\"512m\"" },
+    [RUN_TMP_SIZE] = { .name = "tmp-size",
+                       .arg = "<size>",
+                       .help = "Size of /tmp",
+                       .fallback = "\"256m\"" },
+    [RUN_WRITABLE] = { .name = "writable", .help = "Make the root file system writable" },
+    [RUN_ENV] = { .name = "env",
+                  .arg = "<KEY=VALUE>",
+                  .is_repeatable = true,
+                  .help = "Set a variable; KEY alone takes the caller's value; repeatable" },
+    [RUN_SECRET] = { .name = "secret",
+                     .arg = "<KEY=VALUE>",
+                     .is_repeatable = true,
+                     .help = "Set a variable whose value is masked in all output; KEY alone takes "
+                             "the caller's value; repeatable" },
+    [RUN_STDIN] = { .name = "stdin", .arg = "<data>", .help = "Give the program this input" },
+    [RUN_WORKDIR] = { .name = "workdir",
+                      .arg = "<path>",
+                      .help = "Working directory inside the sandbox",
+                      .fallback = "\"/sandbox\"" },
+    [RUN_FILES] = { .name = "files",
+                    .arg = "<dir>",
+                    .help = "Copy this directory's files to /sandbox first" },
+    [RUN_OUT] = { .name = "out", .arg = "<file>", .help = "Write stdout to this file, too" },
+    [RUN_NO_STREAM] = { .name = "no-stream", .help = "Print the output when the program ended" },
+    [RUN_JSON] = { .name = "json", .help = "Print the whole result as JSON on stdout" },
+    [RUN_IMAGE] = { .name = "image",
+                    .arg = "<name>",
+                    .help = "Use this image; \"host\" is the machine's own /usr, read-only" },
+    [RUN_CONFIG] = { .name = "config",
+                     .arg = "<file>",
+                     .help = "Use this configuration file and no other" },
+    [RUN_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
+    LATER_VALUE("install", "<package>"),
+    LATER_VALUE("setup", "<command>"),
+    LATER_VALUE("url", "<url>"),
+    LATER_VALUE("github", "<path>"),
+    LATER_VALUE("gist", "<path>"),
+    LATER_VALUE("hash", "<sha256>"),
+    LATER_FLAG("allow-insecure-code-url"),
+    LATER_VALUE("host", "<url>"),
+    LATER_VALUE("key", "<key>"),
+    LATER_VALUE("session-id", "<id>"),
+    LATER_FLAG("persistent"),
+    LATER_FLAG("persist"),
+    LATER_VALUE("agent-flags", "<flags>"),
+    LATER_FLAG("log-network"),
+    LATER_VALUE("allow", "<regex>"),
+    LATER_VALUE("deny", "<regex>"),
+    { .name = NULL },
+};
+
+void run_plan_init(struct run_plan *plan)
+{
+    *plan = (struct run_plan){ .code = BUF_INIT(RUN_CODE_MAX), .out_fd = -1 };
+    isol8_options_init(&plan->options);
+    isol8_request_init(&plan->request);
+}
+
+static void pairs_done(struct run_pairs *pairs)
+{
+    for (size_t i = 0; i < pairs->n; i++)
+        free((void *)pairs->items[i].key);
+    free(pairs->items);
+}
+
+void run_plan_done(struct run_plan *plan)
+{
+    pairs_done(&plan->secrets);
+    pairs_done(&plan->env);
+    run_files_done(&plan->files);
+    buf_done(&plan->code);
+    plan->out_fd = fd_close(plan->out_fd);
+}
+
+const char *run_value(const struct cli_args *args, enum run_opt opt)
+{
+    const char *value = cli_arg(args, opt);
+
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* @value NULL: it is not repeated (it may be a secret). */
+int run_bad_value(enum run_opt opt, const char *value, const char *expected)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 16);
+
+    (void)buf_adds(&text, "error: option '");
+    cli_opt_form(&cli_run_opts[opt], &text);
+    (void)buf_adds(&text, "' argument ");
+    if (value != NULL) {
+        (void)buf_adds(&text, "'");
+        cli_escape(&text, value, strlen(value));
+        (void)buf_adds(&text, "' ");
+    }
+    (void)buf_addf(&text, "is invalid. %s\n", expected);
+    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
+    return CLI_EXIT_ERROR;
+}
+
+/* ---- KEY=VALUE ------------------------------------------------------------------------------- */
+
+static bool is_name(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char c = s[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return n > 0;
+}
+
+static int add_pair(struct run_pairs *pairs, enum run_opt opt, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    size_t n = equals == NULL ? strlen(text) : (size_t)(equals - text);
+    const char *value;
+    char *key;
+
+    if (!is_name(text, n))
+        return run_bad_value(opt, NULL,
+                             "Expected KEY=VALUE, or KEY alone to take the caller's value; a KEY "
+                             "is letters, digits and _.");
+    key = xstrndup(text, n);
+    value = equals == NULL ? getenv(key) : equals + 1;
+    if (value == NULL) {
+        free(key);
+        /* It may be a secret given without its name, so it is not repeated here. */
+        return run_bad_value(opt, opt == RUN_SECRET ? NULL : text,
+                             "There is no such variable in the environment; use KEY=VALUE to give "
+                             "the value here.");
+    }
+    pairs->items[pairs->n++] = (isol8_pair){ .key = key, .value = value };
+    return 0;
+}
+
+static int add_pairs(struct run_pairs *pairs, const struct cli_args *args, enum run_opt opt)
+{
+    const struct cli_values *given = &args->values[opt];
+
+    pairs->items = xcalloc(given->n + 1, sizeof(*pairs->items));
+    for (size_t i = 0; i < given->n; i++) {
+        int code = add_pair(pairs, opt, given->items[i]);
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* ---- Numbers and sizes ----------------------------------------------------------------------- */
+
+static int parse_timeout(struct run_plan *plan, const char *text)
+{
+    uint64_t ms;
+
+    if (!text_parse_u64(text, &ms) || ms < 1 || ms > TIMEOUT_MAX_MS)
+        return run_bad_value(RUN_TIMEOUT, text,
+                             "Expected a whole number of milliseconds, at least 1.");
+    plan->options.timeout_ms = (int64_t)ms;
+    return 0;
+}
+
+static int parse_cpu(struct run_plan *plan, const char *text)
+{
+    if (!text_parse_decimal(text, &plan->options.cpu_limit) || plan->options.cpu_limit > CPU_MAX)
+        return run_bad_value(RUN_CPU, text,
+                             "Expected a number of cores, such as 0.5 or 2; 0: no limit.");
+    return 0;
+}
+
+static int parse_pids(struct run_plan *plan, const char *text)
+{
+    uint64_t n = 0;
+    bool is_unlimited = strcmp(text, "-1") == 0;
+
+    if (!is_unlimited && (!text_parse_u64(text, &n) || n > PIDS_MAX))
+        return run_bad_value(RUN_PIDS_LIMIT, text,
+                             "Expected a whole number from 1 to 4194304; 0 or -1: no limit.");
+    plan->options.pids_limit = is_unlimited ? -1 : (int64_t)n;
+    return 0;
+}
+
+static int parse_max_output(struct run_plan *plan, const char *text)
+{
+    uint64_t n;
+
+    if (!text_parse_u64(text, &n) || n > INT64_MAX)
+        return run_bad_value(RUN_MAX_OUTPUT, text, "Expected a whole number of bytes.");
+    plan->options.max_output_size = n;
+    return 0;
+}
+
+/* Check a size flag; *out stays as it is when the flag is absent. */
+static int parse_size(const struct cli_args *args, enum run_opt opt, const char **out)
+{
+    const char *text = cli_arg(args, opt);
+    uint64_t bytes;
+
+    if (text == NULL)
+        return 0;
+    if (!text_parse_size(text, &bytes) || bytes == 0)
+        return run_bad_value(opt, text, "Expected a size, such as 512m or 1.5g.");
+    *out = text;
+    return 0;
+}
+
+static int parse_numbers(struct run_plan *plan, const struct cli_args *args)
+{
+    static const struct {
+        enum run_opt opt;
+        int (*parse)(struct run_plan *plan, const char *text);
+    } numbers[] = {
+        { RUN_TIMEOUT, parse_timeout },
+        { RUN_CPU, parse_cpu },
+        { RUN_PIDS_LIMIT, parse_pids },
+        { RUN_MAX_OUTPUT, parse_max_output },
+    };
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const char *text = cli_arg(args, numbers[i].opt);
+        int code = text == NULL ? 0 : numbers[i].parse(plan, text);
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* ---- Flags over configuration over defaults -------------------------------------------------- */
+
+static void from_config(isol8_options *o, const struct conf *conf)
+{
+    o->timeout_ms = (int64_t)conf_number(conf, "defaults.timeoutMs");
+    o->memory_limit = conf_string(conf, "defaults.memoryLimit");
+    o->cpu_limit = conf_number(conf, "defaults.cpuLimit");
+    o->network = conf_string(conf, "defaults.network");
+    o->tmp_size = conf_string(conf, "defaults.tmpSize");
+    o->readonly_rootfs = conf_bool(conf, "defaults.readonlyRootFs");
+    o->seccomp = conf_string(conf, "security.seccomp");
+    o->seccomp_profile_path = conf_string(conf, "security.customProfilePath");
+    o->max_concurrent = (unsigned)conf_number(conf, "maxConcurrent");
+    /* Left at NULL the library knows what each runtime needs; the built-in default is that. */
+    if (conf_is_set(conf, "defaults.sandboxSize"))
+        o->sandbox_size = conf_string(conf, "defaults.sandboxSize");
+}
+
+static int choose_network(isol8_options *o, const struct cli_args *args)
+{
+    const char *net = cli_arg(args, RUN_NET);
+
+    if (net != NULL) {
+        if (strcmp(net, "none") != 0 && strcmp(net, "host") != 0 && strcmp(net, "filtered") != 0)
+            return run_bad_value(RUN_NET, net, "Allowed choices are none, host, filtered.");
+        o->network = net;
+    }
+    if (strcmp(o->network, "filtered") == 0)
+        return cli_fail("--net filtered is not available in this build yet. Use --net none or "
+                        "--net host.");
+    return 0;
+}
+
+static int fill_request(struct run_plan *plan, const struct cli_args *args)
+{
+    isol8_request *rq = &plan->request;
+    const char *data = run_value(args, RUN_STDIN);
+    int code;
+
+    code = add_pairs(&plan->secrets, args, RUN_SECRET);
+    if (code == 0)
+        code = add_pairs(&plan->env, args, RUN_ENV);
+    rq->env = plan->env.items;
+    rq->n_env = plan->env.n;
+    rq->workdir = run_value(args, RUN_WORKDIR);
+    rq->stdin_data = data;
+    rq->stdin_size = data == NULL ? 0 : strlen(data);
+    return code;
+}
+
+int run_options(struct run_plan *plan, const struct cli_args *args, const struct conf *conf)
+{
+    isol8_options *o = &plan->options;
+    int code;
+
+    from_config(o, conf);
+    code = choose_network(o, args);
+    if (code == 0)
+        code = parse_numbers(plan, args);
+    if (code == 0)
+        code = parse_size(args, RUN_SANDBOX_SIZE, &o->sandbox_size);
+    if (code == 0)
+        code = parse_size(args, RUN_TMP_SIZE, &o->tmp_size);
+    if (code == 0)
+        code = fill_request(plan, args);
+    if (args->values[RUN_MEMORY].n > 0) /* the engine has the words for a bad one */
+        o->memory_limit = cli_arg(args, RUN_MEMORY);
+    if (args->values[RUN_WRITABLE].n > 0)
+        o->readonly_rootfs = false;
+    o->image = run_value(args, RUN_IMAGE);
+    o->secrets = plan->secrets.items;
+    o->n_secrets = plan->secrets.n;
+    plan->out_file = run_value(args, RUN_OUT);
+    plan->is_json = args->values[RUN_JSON].n > 0;
+    plan->is_streaming = !plan->is_json && args->values[RUN_NO_STREAM].n == 0;
+    return code;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* say.c - messages for people on stderr, results on stdout. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/cli.h"
+#include "cli/spinner.h"
+
+#define LINE_MAX_BYTES 2048 /* longer lines are cut */
+
+static void put_line(const char *prefix, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void put_line(const char *prefix, const char *fmt, va_list ap)
+{
+    auto_buf struct buf line = BUF_INIT(8 * LINE_MAX_BYTES);
+    char text[LINE_MAX_BYTES];
+
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    (void)buf_adds(&line, prefix);
+    cli_escape(&line, text, strlen(text));
+    (void)buf_adds(&line, "\n");
+    spinner_pause();
+    (void)fd_write_all(STDERR_FILENO, buf_text(&line), line.len); /* nobody is left to be told */
+    spinner_resume();
+}
+
+void cli_say(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    put_line("", fmt, ap);
+    va_end(ap);
+}
+
+void cli_warn(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    put_line("[WARN] ", fmt, ap);
+    va_end(ap);
+}
+
+int cli_fail(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    put_line("[ERR] ", fmt, ap);
+    va_end(ap);
+    return CLI_EXIT_ERROR;
+}
+
+void cli_debug(const struct cli *cli, const char *area, const char *fmt, ...)
+{
+    char prefix[64];
+    va_list ap;
+
+    if (!cli->debug)
+        return;
+    (void)snprintf(prefix, sizeof(prefix), "[DEBUG] [%s] ", area);
+    va_start(ap, fmt);
+    put_line(prefix, fmt, ap);
+    va_end(ap);
+}
+
+int cli_put(const struct buf *text)
+{
+    int r = text->failed ? -ENOMEM : fd_write_all(STDOUT_FILENO, buf_text(text), text->len);
+
+    if (r == -EPIPE)
+        return CLI_EXIT_EPIPE;
+    if (r < 0)
+        return cli_fail("Cannot write to stdout: %s", strerrordesc_np(-r));
+    return 0;
+}
+
+void cli_hold_streams(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        int null = open("/dev/null", O_RDWR | O_NOCTTY); /* the lowest free number: this one */
+        if (null < 0)
+            _exit(CLI_EXIT_ERROR);
+    }
+}

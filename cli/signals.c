@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* signals.c - Ctrl-C, termination and hang-up as an event. */
+#include "cli/signals.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+static atomic_int held;   /* signals are noted */
+static atomic_int caught; /* the first one */
+static int event_fd = -1; /* set once, before the handlers are installed */
+
+static void on_signal(int number)
+{
+    const unsigned long long one = 1;
+    int saved = errno, none = 0;
+
+    if (atomic_load(&held) == 0)
+        _exit(128 + number);
+    if (atomic_compare_exchange_strong(&caught, &none, number))
+        (void)!write(event_fd, &one, sizeof(one)); /* an eventfd at 0 takes it */
+    errno = saved;
+}
+
+static int install(int number, isol8_error *err)
+{
+    struct sigaction sa = { .sa_handler = on_signal }, old;
+
+    if (sigaction(number, NULL, &old) < 0)
+        return err_sys(err, errno, "sigaction");
+    if (number == SIGHUP && old.sa_handler == SIG_IGN) /* nohup */
+        return 0;
+    /* no SA_RESTART: a write to a full pipe must return */
+    if (sigaction(number, &sa, NULL) < 0)
+        return err_sys(err, errno, "sigaction");
+    return 0;
+}
+
+int signals_install(isol8_error *err)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+    event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (event_fd < 0)
+        return err_sys(err, errno, "eventfd");
+    if (sigaction(SIGPIPE, &ignore, NULL) < 0)
+        return err_sys(err, errno, "sigaction");
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        int r = install(numbers[i], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void signals_hold(void)
+{
+    atomic_store(&held, 1);
+}
+
+int signals_fd(void)
+{
+    return event_fd;
+}
+
+int signals_caught(void)
+{
+    return atomic_load(&caught);
+}

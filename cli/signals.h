@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * signals.h - Ctrl-C, termination and hang-up as an event
+ *
+ * While nothing of ours exists outside the process, a signal simply ends it. Between
+ * signals_hold() and the end of the process it is noted instead, and signals_fd() polls readable,
+ * so that the command can kill what it started and leave nothing behind. Further signals change
+ * nothing: they do not skip the clean-up.
+ */
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
+
+#include <isol8/isol8.h>
+
+/** Install the handlers and ignore SIGPIPE. Return: 0 or a status. */
+int signals_install(isol8_error *err);
+
+/** From now on, note signals instead of ending the process. */
+void signals_hold(void);
+
+/** Polls readable once a signal was noted; not to be read. */
+int signals_fd(void);
+
+/** Number of the first signal noted, or 0. */
+int signals_caught(void);
+
+#endif
