@@ -2,9 +2,11 @@
 /* json.c - cJSON behind our error type. */
 #include "base/json.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 void json_position(const char *text, size_t offset, unsigned *line, unsigned *column)
 {
@@ -43,4 +45,50 @@ int json_parse(cJSON **out, const char *text, size_t n, const char *name, isol8_
 const char *json_string(const cJSON *obj, const char *key)
 {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, key));
+}
+
+static void add_escaped(struct buf *out, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        (void)buf_adds(out, "\\\"");
+        break;
+    case '\\':
+        (void)buf_adds(out, "\\\\");
+        break;
+    case '\n':
+        (void)buf_adds(out, "\\n");
+        break;
+    case '\t':
+        (void)buf_adds(out, "\\t");
+        break;
+    case '\r':
+        (void)buf_adds(out, "\\r");
+        break;
+    default:
+        (void)buf_addf(out, "\\u%04x", c);
+    }
+}
+
+bool json_add_text(cJSON *obj, const char *key, const char *text, size_t n)
+{
+    auto_buf struct buf clean = BUF_INIT(SIZE_MAX / 2);
+    auto_buf struct buf quoted = BUF_INIT(SIZE_MAX / 2);
+    size_t plain = 0;
+
+    if (!text_utf8_clean(text, n, &clean))
+        return false;
+    (void)buf_adds(&quoted, "\"");
+    for (size_t i = 0; i < clean.len; i++) {
+        unsigned char c = (unsigned char)clean.data[i];
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+            continue;
+        (void)buf_add(&quoted, clean.data + plain, i - plain);
+        add_escaped(&quoted, c);
+        plain = i + 1;
+    }
+    if (clean.len > plain)
+        (void)buf_add(&quoted, clean.data + plain, clean.len - plain);
+    (void)buf_adds(&quoted, "\"");
+    return !quoted.failed && cJSON_AddRawToObject(obj, key, quoted.data) != NULL;
 }

@@ -27,6 +27,10 @@ int json_parse(cJSON **out, const char *text, size_t n, const char *name, isol8_
 /** Line and column (from 1) of byte @offset in @text. */
 void json_position(const char *text, size_t offset, unsigned *line, unsigned *column);
 
+/** Add @n bytes as a string member: invalid UTF-8 becomes U+FFFD, and NUL, which cJSON's own
+ * strings cannot hold, becomes \\u0000. False when memory is out. */
+bool json_add_text(cJSON *obj, const char *key, const char *text, size_t n);
+
 /** Member @key of @obj when it is a string, else NULL. */
 const char *json_string(const cJSON *obj, const char *key);
 

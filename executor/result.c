@@ -211,13 +211,9 @@ void isol8_result_free(isol8_result *res)
 /* The original trims trailing white space of captured text, and so must its drop-in. */
 static bool add_text(cJSON *j, const char *key, const char *text, size_t n)
 {
-    auto_buf struct buf clean = BUF_INIT(SIZE_MAX / 2);
-
     while (n > 0 && strchr(" \t\r\n\v\f", text[n - 1]) != NULL && text[n - 1] != '\0')
         n--;
-    if (!text_utf8_clean(text, n, &clean))
-        return false;
-    return cJSON_AddStringToObject(j, key, buf_text(&clean)) != NULL;
+    return json_add_text(j, key, text, n);
 }
 
 static bool add_usage(cJSON *j, const isol8_result *res)

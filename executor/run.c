@@ -48,6 +48,15 @@ int run_watch(struct isol8_run *r, int fd, enum run_source src, uint32_t events,
     return 0;
 }
 
+/* Unwatch first: a process that another thread is just starting holds a copy until its exec, and a
+ * closed descriptor with a copy elsewhere would go on making events. */
+int run_close_fd(struct isol8_run *r, int fd)
+{
+    if (fd >= 0)
+        (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    return fd_close(fd);
+}
+
 int run_arm_timer(struct isol8_run *r, int64_t ms, isol8_error *err)
 {
     struct itimerspec t = { .it_value = { ms / 1000, (ms % 1000) * 1000000 } };
@@ -107,8 +116,8 @@ static void unwatch_socket(struct isol8_run *r)
 static void enter_closing(struct isol8_run *r)
 {
     r->state = RUN_CLOSING;
-    r->get_fd = fd_close(r->get_fd);
-    r->stdin_fd = fd_close(r->stdin_fd);
+    r->get_fd = run_close_fd(r, r->get_fd);
+    r->stdin_fd = run_close_fd(r, r->stdin_fd);
     (void)run_arm_timer(r, RUN_CLOSE_MS, NULL); /* without it a stuck runtime would be waited for */
 }
 
@@ -182,6 +191,13 @@ static void fill_result(struct isol8_run *r)
     res->err = buf_take(&r->streams[1].captured);
 }
 
+static void leave_engine(struct isol8_run *r)
+{
+    if (r->has_permit)
+        exec_engine_leave(r->engine);
+    r->has_permit = false;
+}
+
 /* Once the streams and the runtime have ended, nothing of the sandbox is left but its names. */
 static void finish_if_over(struct isol8_run *r)
 {
@@ -201,7 +217,7 @@ static void finish_if_over(struct isol8_run *r)
     fill_result(r);
     r->state = RUN_DONE;
     set_pending(r, true);
-    exec_engine_leave(r->engine);
+    leave_engine(r);
 }
 
 /* ---- What may become ready
@@ -245,9 +261,11 @@ static int on_timer(struct isol8_run *r)
     case RUN_COLLECTING: /* what was fetched so far is kept */
         kill_all(r);
         return 0;
-    default:
+    default: /* stuck: the runtime dies, and a stream held open by something undead is given up */
         proc_kill(r->sandbox->init_pidfd);
         proc_kill(r->sandbox->runtime_pidfd);
+        for (int i = 0; i < 2; i++)
+            r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
         return 0;
     }
 }
@@ -273,7 +291,7 @@ static int on_stdin_room(struct isol8_run *r)
     if (n == -EAGAIN || n == -EINTR)
         return 0;
     if (n < 0) { /* the program closed its stdin: nobody is left to read */
-        r->stdin_fd = fd_close(r->stdin_fd);
+        r->stdin_fd = run_close_fd(r, r->stdin_fd);
         buf_clear(&r->stdin_queue);
         return 0;
     }
@@ -281,7 +299,7 @@ static int on_stdin_room(struct isol8_run *r)
     if (r->stdin_queue.len == 0) {
         struct epoll_event ev = { .events = 0, .data.u32 = RUN_SRC_STDIN };
         if (r->stdin_close)
-            r->stdin_fd = fd_close(r->stdin_fd);
+            r->stdin_fd = run_close_fd(r, r->stdin_fd);
         else
             (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_MOD, r->stdin_fd, &ev);
     }
@@ -299,7 +317,7 @@ static int on_stream(struct isol8_run *r, int i, isol8_event *ev)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)
-        r->stream_fds[i] = fd_close(r->stream_fds[i]);
+        r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
     if (!output_feed(o, chunk, n > 0 ? (size_t)n : 0, n <= 0))
         return run_fail(r, err_nomem(&r->error));
     if (o->chunk.len == 0)
@@ -369,6 +387,7 @@ static void run_free(struct isol8_run *r)
     if (r == NULL)
         return;
     exec_sandbox_free(r->sandbox);
+    leave_engine(r);
     cgroup_exec_done(&r->cgroup);
     for (int i = 0; i < 2; i++) {
         output_done(&r->streams[i]);
@@ -460,6 +479,7 @@ int isol8_run_start(isol8_engine *e, const isol8_request *rq, unsigned flags, is
     if (s < 0)
         return s;
     exec_engine_enter(e);
+    r->has_permit = true;
     s = exec_sandbox_create(&r->sandbox, e->host, &r->plan.sandbox, err);
     if (s == 0)
         s = run_arm_timer(r, RUN_CREATE_MS, err);
@@ -468,7 +488,6 @@ int isol8_run_start(isol8_engine *e, const isol8_request *rq, unsigned flags, is
     if (s == 0)
         s = run_watch(r, r->sandbox->runtime_pidfd, RUN_SRC_RUNTIME, EPOLLIN, err);
     if (s < 0) {
-        exec_engine_leave(e);
         run_free(r);
         return s;
     }

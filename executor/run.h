@@ -52,6 +52,7 @@ struct isol8_run {
     struct exec_plan plan;
     struct sandbox *sandbox;
     enum run_state state;
+    bool has_permit; /* counted among the engine's executions in flight */
     struct isol8_result *result;
     struct verdict_facts facts;
     isol8_error error; /* first failure of isol8 itself; status 0: none */
@@ -94,6 +95,7 @@ struct isol8_run {
 int run_fail(struct isol8_run *r, int status);
 int run_watch(struct isol8_run *r, int fd, enum run_source src, uint32_t events, isol8_error *err);
 void run_queue(struct isol8_run *r, enum isol8_event_type type, const char *text, bool is_marker);
+int run_close_fd(struct isol8_run *r, int fd);
 int run_arm_timer(struct isol8_run *r, int64_t ms, isol8_error *err);
 void run_begin_close(struct isol8_run *r);
 

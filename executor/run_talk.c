@@ -307,7 +307,7 @@ int run_on_get_data(struct isol8_run *r)
         (void)buf_add(&r->get_data, chunk, (size_t)n); /* too large: read on and leave it out */
         return 0;
     }
-    r->get_fd = fd_close(r->get_fd);
+    r->get_fd = run_close_fd(r, r->get_fd);
     return r->get_done ? finish_fetch(r) : 0;
 }
 

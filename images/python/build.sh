@@ -26,7 +26,8 @@ def compile_share(share, of):
             out = "%s/__pycache__/%s.%s.pyc" % (where[1:], f[:-3], TAG)
             os.makedirs(os.path.dirname(out), exist_ok=True)
             try:
-                py_compile.compile(os.path.join(where, f), out, os.path.join(where, f), doraise=True,
+                source = os.path.join(where, f)
+                py_compile.compile(source, out, source, doraise=True,
                                    invalidation_mode=mode)
             except py_compile.PyCompileError as e:  # templates and samples
                 print("not compiled:", e, file=sys.stderr)
