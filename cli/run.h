@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 
 #define RUN_CODE_MAX (64u << 20)         /* bytes of code */
-#define RUN_FILES_MAX 100000u            /* files taken by --files */
+#define RUN_FILES_MAX 65536u             /* files taken by --files */
 #define RUN_FILES_DEPTH_MAX 64u          /* directories below each other */
 #define RUN_FILES_BYTES_MAX (1ull << 30) /* bytes taken by --files */
 #define RUN_PENDING_MAX (8u << 20)       /* output kept while its reader is slow */

@@ -9,7 +9,7 @@
 #include "cli/run.h"
 #include "cli/xmem.h"
 
-#define TIMEOUT_MAX_MS 999999999999999u /* as the configuration's */
+#define TIMEOUT_MAX_MS 604800000u /* a week, as the engine */
 #define PIDS_MAX 4194304u               /* the kernel's own ceiling */
 #define CPU_MAX 4096
 
@@ -218,7 +218,7 @@ static int parse_timeout(struct run_plan *plan, const char *text)
 
     if (!text_parse_u64(text, &ms) || ms < 1 || ms > TIMEOUT_MAX_MS)
         return run_bad_value(RUN_TIMEOUT, text,
-                             "Expected a whole number of milliseconds, at least 1.");
+                             "Expected a whole number of milliseconds, 1 to 604800000 (a week).");
     plan->options.timeout_ms = (int64_t)ms;
     return 0;
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define COUNT_MAX 999999999999999.0 /* the largest that is printed without an exponent */
-#define CONCURRENT_MAX 65535
+#define CONCURRENT_MAX 4096         /* as the engine */
+#define TIMEOUT_MS_MAX 604800000    /* a week, as the engine */
 #define CORES_MAX 4096
 #define CODE_SIZE_MAX 1073741824.0
 
@@ -64,7 +65,7 @@ const struct conf_key conf_keys[] = {
     { .path = "$schema", .type = CONF_SCHEMA },
     ROW_INTEGER("maxConcurrent", "10", 1, CONCURRENT_MAX),
 
-    ROW_INTEGER("defaults.timeoutMs", "30000", 1, COUNT_MAX),
+    ROW_INTEGER("defaults.timeoutMs", "30000", 1, TIMEOUT_MS_MAX),
     { .path = "defaults.memoryLimit", .type = CONF_SIZE, .fallback = "\"512m\"" },
     { .path = "defaults.cpuLimit", .type = CONF_NUMBER, .fallback = "1", .max = CORES_MAX },
     { .path = "defaults.network",

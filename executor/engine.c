@@ -132,6 +132,10 @@ static int set_secrets(struct isol8_engine *e, const isol8_options *o, isol8_err
         int r = check_variable("secrets", o->secrets[i].key, err);
         if (r < 0)
             return r;
+        if (o->secrets[i].value == NULL ||
+            strlen(o->secrets[i].key) + strlen(o->secrets[i].value) + 1 > ENGINE_WORD_MAX)
+            return err_set(err, ISOL8_E_LIMIT, "secrets: '%.40s' is longer than %d bytes",
+                           o->secrets[i].key, ENGINE_WORD_MAX);
     }
     int r = mask_set_new(&e->secrets, o->secrets, o->n_secrets, err);
     if (r < 0 || o->n_secrets == 0)

@@ -12,6 +12,7 @@
 enum {
     ENGINE_PIDS_DEFAULT = 64,
     ENGINE_PIDS_AGENT = 200,
+    ENGINE_WORD_MAX = 131071, /* bytes of one argument or variable: MAX_ARG_STRLEN - 1, execve(2) */
 };
 
 struct isol8_engine {

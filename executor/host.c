@@ -81,7 +81,7 @@ static int open_state(struct isol8_host *h, isol8_error *err)
         if (h->lock_fd < 0)
             (void)err_sys(err, errno, "cannot open '%s/lock'", h->state_root);
     }
-    (void)fd_close(root);
+    h->state_fd = root;
     return h->lock_fd < 0 ? ISOL8_E_SYS : 0;
 }
 
@@ -140,7 +140,7 @@ int isol8_host_open(isol8_host **out, const isol8_host_options *opts, isol8_erro
     isol8_host *h = calloc(1, sizeof(*h));
     if (h == NULL)
         return err_nomem(err);
-    h->lock_fd = h->sandboxes_fd = h->ids_fd = -1;
+    h->state_fd = h->lock_fd = h->sandboxes_fd = h->ids_fd = -1;
     (void)pthread_mutex_init(&h->skeleton_mutex, NULL);
 
     int r = fill_host(h, opts, err);
@@ -167,6 +167,7 @@ void isol8_host_free(isol8_host *h)
         return;
     oci_store_free(h->store);
     cgroup_host_free(h->cgroups);
+    (void)fd_close(h->state_fd);
     (void)fd_close(h->lock_fd);
     (void)fd_close(h->sandboxes_fd);
     (void)fd_close(h->ids_fd);

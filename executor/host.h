@@ -19,6 +19,7 @@ struct isol8_host {
     char *runtime_root; /* <state>/runc */
     char *cgroup_parent;
     bool user_namespace;
+    int state_fd;     /* <state> */
     int lock_fd;      /* <state>/lock: shared while a sandbox is being made, exclusive to reap */
     int sandboxes_fd; /* <state>/sandboxes */
     int ids_fd;       /* <state>/ids: which range of host ids is whose */

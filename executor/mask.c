@@ -13,6 +13,7 @@
  */
 #include "executor/mask.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,4 +170,17 @@ bool mask_text(const struct mask_set *set, const char *text, size_t n, struct bu
         return buf_add(out, text, n);
     (void)mask_bytes(set, text, n, true, out);
     return !out->failed;
+}
+
+void mask_error(const struct mask_set *set, isol8_error *err)
+{
+    auto_buf struct buf masked = BUF_INIT(1 << 20);
+
+    if (err == NULL || set == NULL || set->n == 0)
+        return;
+    if (!mask_text(set, err->msg, strlen(err->msg), &masked)) {
+        (void)err_nomem(err); /* better no reason than a secret in it */
+        return;
+    }
+    (void)snprintf(err->msg, sizeof(err->msg), "%s", buf_text(&masked));
 }

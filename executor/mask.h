@@ -43,4 +43,7 @@ bool mask_stream_feed(struct mask_stream *s, const char *data, size_t n, bool is
 /** The masked form of a whole text, for messages. */
 bool mask_text(const struct mask_set *set, const char *text, size_t n, struct buf *out);
 
+/** Mask the message of an error in place; it stays within its size. */
+void mask_error(const struct mask_set *set, isol8_error *err);
+
 #endif

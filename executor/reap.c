@@ -30,7 +30,10 @@
 #include "executor/record.h"
 #include "executor/sandbox.h"
 
-enum { RUNTIME_GRACE_MS = 10000 }; /* for a runtime to end by itself after its init was killed */
+enum {
+    RUNTIME_GRACE_MS = 10000, /* for a runtime to end by itself after its init was killed */
+    LOCK_RETRY_MS = 5,
+};
 
 static bool is_id(const char *name)
 {
@@ -135,13 +138,17 @@ void exec_reap_dead(struct isol8_host *h)
     (void)path_unlock(h->lock_fd);
 }
 
-/* The runtime process of @id, found by the id among its arguments, as a pidfd; -1 when none. */
-static int find_runtime(const char *id)
+/* The runtime process of @id, found by the bundle it was given, as a pidfd; -1 when none. */
+static int find_runtime(const struct isol8_host *h, const char *id)
 {
+    char bundle[300];
+
     DIR *dir = opendir("/proc");
     const struct dirent *e;
     int found = -1;
 
+    /* Arguments as the kernel shows them: each ended by NUL. */
+    int n = snprintf(bundle, sizeof(bundle), "--bundle%c%s/sandboxes/%s", '\0', h->state_root, id);
     while (dir != NULL && found < 0 && (e = readdir(dir)) != NULL) {
         auto_buf struct buf args = BUF_INIT(0);
         char path[300];
@@ -151,7 +158,7 @@ static int find_runtime(const char *id)
         (void)snprintf(path, sizeof(path), "/proc/%s/cmdline", e->d_name);
         if (path_read(AT_FDCWD, path, 65536, &args, NULL) < 0 || args.len == 0)
             continue;
-        if (memmem(args.data, args.len, id, strlen(id)) != NULL)
+        if (memmem(args.data, args.len, bundle, (size_t)n) != NULL)
             found = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0u);
     }
     if (dir != NULL)
@@ -163,12 +170,25 @@ static int find_runtime(const char *id)
 static void end_foreign(struct isol8_host *h, const char *id)
 {
     cgroup_kill_all(h->cgroups, h->cgroup_parent, id);
-    auto_close int runtime = find_runtime(id);
+    auto_close int runtime = find_runtime(h, id);
     struct pollfd p = { .fd = runtime, .events = POLLIN };
     if (runtime >= 0 && poll(&p, 1, RUNTIME_GRACE_MS) == 0)
         proc_kill(runtime);
     if (runtime >= 0)
         (void)poll(&p, 1, RUNTIME_GRACE_MS);
+}
+
+/* What the runtime started inherits the lock, and may outlive the runtime by a moment. */
+static int lock_after_end(struct isol8_host *h, const char *id, int fd)
+{
+    int r = path_lock(fd, true, false);
+
+    for (int ms = 0; r < 0 && ms < RUNTIME_GRACE_MS; ms += LOCK_RETRY_MS) {
+        cgroup_kill_all(h->cgroups, h->cgroup_parent, id);
+        (void)poll(NULL, 0, LOCK_RETRY_MS);
+        r = path_lock(fd, true, false);
+    }
+    return r;
 }
 
 int exec_reap_one(struct isol8_host *h, const char *id, bool force, isol8_error *err)
@@ -186,7 +206,8 @@ int exec_reap_one(struct isol8_host *h, const char *id, bool force, isol8_error 
 
     end_foreign(h, id);
     /* A living owner sees its sandbox end and removes it itself; what it leaves is ours. */
-    if (path_lock(fd, true, alive) < 0)
+    int r = alive ? path_lock(fd, true, true) : lock_after_end(h, id, fd);
+    if (r < 0)
         return err_set(err, ISOL8_E_BUSY, "still in use by process %d", rec.pid);
     return remove_locked(h, id, err);
 }

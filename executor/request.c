@@ -43,11 +43,11 @@ static int check_source(const isol8_request *rq, isol8_error *err)
     if (!has_code && !has_cmd)
         return err_set(err, ISOL8_E_INVAL,
                        "ExecutionRequest must include exactly one of: code, codeUrl, or cmd.");
-    if (has_cmd && strlen(rq->cmd) > REQUEST_WORD_MAX)
+    if (has_cmd && strlen(rq->cmd) > ENGINE_WORD_MAX)
         return err_set(err, ISOL8_E_LIMIT,
                        "cmd: %zu bytes are more than the %d that one argument may have; run it as "
                        "code with runtime bash",
-                       strlen(rq->cmd), REQUEST_WORD_MAX);
+                       strlen(rq->cmd), ENGINE_WORD_MAX);
     return 0;
 }
 
@@ -101,9 +101,9 @@ static int check_env(const isol8_request *rq, isol8_error *err)
         if (key == NULL || *key == '\0' || strchr(key, '=') != NULL || value == NULL)
             return err_set(err, ISOL8_E_INVAL, "env: '%.40s' is not a variable name",
                            key == NULL ? "" : key);
-        if (strlen(key) + strlen(value) + 1 > REQUEST_WORD_MAX)
+        if (strlen(key) + strlen(value) + 1 > ENGINE_WORD_MAX)
             return err_set(err, ISOL8_E_LIMIT, "env: '%.40s' is longer than %d bytes", key,
-                           REQUEST_WORD_MAX);
+                           ENGINE_WORD_MAX);
     }
     return 0;
 }
@@ -213,6 +213,9 @@ int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const is
         r = check_agent(e, err);
     if (r == 0)
         r = check_source(rq, err);
+    if (r == 0 && out->runtime->is_agent && rq->cmd == NULL && rq->code_size > ENGINE_WORD_MAX)
+        r = err_set(err, ISOL8_E_LIMIT, "code: a prompt of %zu bytes is longer than %d",
+                    rq->code_size, ENGINE_WORD_MAX);
     if (r == 0 && rq->file_extension != NULL)
         r = check_extension(rq->file_extension, err);
     if (r == 0)

@@ -362,6 +362,7 @@ int isol8_run_next(isol8_run *r, isol8_event *ev, isol8_error *err)
             if (r->error.status == 0 || r->error_was_reported)
                 return 0;
             r->error_was_reported = true;
+            mask_error(r->engine->secrets, &r->error);
             if (err != NULL)
                 *err = r->error;
             return r->error.status;
@@ -476,8 +477,10 @@ int isol8_run_start(isol8_engine *e, const isol8_request *rq, unsigned flags, is
     struct isol8_run *r = NULL;
     int s = run_new(&r, e, rq, flags, err);
 
-    if (s < 0)
+    if (s < 0 || r == NULL) {
+        mask_error(e->secrets, err);
         return s;
+    }
     exec_engine_enter(e);
     r->has_permit = true;
     s = exec_sandbox_create(&r->sandbox, e->host, &r->plan.sandbox, err);
@@ -564,6 +567,7 @@ int isol8_run_finish(isol8_run *r, isol8_result **out, isol8_error *err)
     int s = drive(r, err);
 
     if (r->error.status != 0) {
+        mask_error(r->engine->secrets, &r->error);
         if (err != NULL)
             *err = r->error;
         s = r->error.status;

@@ -16,8 +16,8 @@ static const char agent_system_prompt[] =
     "internet access, do not count on state from earlier runs, and do not try to leave the "
     "sandbox.";
 
-/* Inline Node code is a .js file: Node looks at its syntax and runs it as a CommonJS or an ES module,
- * so that require() and import both work.
+/* Inline Node code is a .js file: Node looks at its syntax and runs it as a CommonJS or an ES
+ * module, so that require() and import both work.
  *
  * In the order of the original's registry, which its messages and listings show. */
 static const struct exec_runtime runtimes[] = {

@@ -119,7 +119,8 @@ static int plan_rootfs(struct sandbox *sb, const struct sandbox_args *args,
     int idmap = -1;
 
     if (args->readonly_rootfs)
-        return oci_rootfs_plan(&sb->rootfs, sb->dir, layers, n, 0, -1, 0, 0, err);
+        return oci_rootfs_plan(&sb->rootfs, sb->dir, sb->host->data_root, layers, n, 0, -1, 0, 0,
+                               err);
     /* Root's files are to appear as the sandbox user's: a namespace that maps 0 to that id. */
     idmap = oci_userns_create_single(owner + OCI_SANDBOX_UID, owner + OCI_SANDBOX_GID, err);
     if (idmap < 0)
@@ -129,8 +130,9 @@ static int plan_rootfs(struct sandbox *sb, const struct sandbox_args *args,
         return err_sys(err, errno, "cannot create a mount point");
     }
     sb->rootfs_idmap_fd = idmap;
-    return oci_rootfs_plan(&sb->rootfs, sb->dir, layers, n, args->sandbox_bytes, idmap,
-                           owner + OCI_SANDBOX_UID, owner + OCI_SANDBOX_GID, err);
+    return oci_rootfs_plan(&sb->rootfs, sb->dir, sb->host->data_root, layers, n,
+                           args->sandbox_bytes, idmap, owner + OCI_SANDBOX_UID,
+                           owner + OCI_SANDBOX_GID, err);
 }
 
 static int step_rootfs(struct sandbox *sb, const struct sandbox_args *args, isol8_error *err)
@@ -305,7 +307,9 @@ int exec_sandbox_create(struct sandbox **out, struct isol8_host *h, const struct
 
     if (sb == NULL)
         return err_nomem(err);
-    int r = take_creation_lock(sb, err);
+    int r = oci_runtime_check(&h->runtime, h->state_fd, err);
+    if (r == 0)
+        r = take_creation_lock(sb, err);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
         r = steps[i].run(sb, args, err);
         if (r == 0)

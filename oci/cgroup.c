@@ -152,7 +152,6 @@ static int check_controllers(struct cgroup_host *h, isol8_error *err)
                            "be enforced",
                            needed[i]);
     }
-    /* cgroup.kill came with Linux 5.14; without it the freezer does the work. */
     h->mode = unified != NULL ? CGROUP_HYBRID : CGROUP_V1;
     if (h->mode == CGROUP_V1 && find_controller(h, "freezer") == NULL)
         return err_set(err, ISOL8_E_UNSUPPORTED,
@@ -417,7 +416,7 @@ static unsigned signal_procs(int dir)
     auto_buf struct buf text = BUF_INIT(0);
     unsigned n = 0;
 
-    if (path_read(dir, "cgroup.procs", 1 << 20, &text, NULL) < 0)
+    if (path_read(dir, "cgroup.procs", 1 << 20, &text, NULL) < 0 || text.len == 0)
         return 0;
     char *save = NULL;
     for (char *p = strtok_r(text.data, "\n", &save); p != NULL; p = strtok_r(NULL, "\n", &save)) {
@@ -432,14 +431,18 @@ static unsigned signal_procs(int dir)
 
 int cgroup_exec_kill(struct cgroup *cg, struct cgroup_exec *x, isol8_error *err)
 {
-    if (cg->host->mode == CGROUP_HYBRID)
+    bool hybrid = cg->host->mode == CGROUP_HYBRID;
+    const char *freezer = hybrid ? "cgroup.freeze" : "freezer.state";
+
+    /* cgroup.kill came with Linux 5.14. */
+    if (hybrid && faccessat(x->dir_fd, "cgroup.kill", W_OK, 0) == 0)
         return path_write_value(x->dir_fd, "cgroup.kill", "1", err);
 
     /* Frozen processes cannot fork, so one pass reaches all; they die when they are thawed. */
-    int r = path_write_value(x->dir_fd, "freezer.state", "FROZEN", err);
+    int r = path_write_value(x->dir_fd, freezer, hybrid ? "1" : "FROZEN", err);
     if (r == 0) {
         (void)signal_procs(x->dir_fd);
-        r = path_write_value(x->dir_fd, "freezer.state", "THAWED", err);
+        r = path_write_value(x->dir_fd, freezer, hybrid ? "0" : "THAWED", err);
     }
     return r;
 }

@@ -23,17 +23,26 @@
 int mount(const char *source, const char *target, const char *type, unsigned long flags,
           const void *data);
 
+/* @path without "@base/" in front; as it is when it lies elsewhere. */
+static const char *relative_name(const char *base, const char *path)
+{
+    size_t n = strlen(base);
+
+    return strncmp(path, base, n) == 0 && path[n] == '/' ? path + n + 1 : path;
+}
+
 static int plan_options(struct oci_rootfs *out, const char *const *layers, size_t n,
                         isol8_error *err)
 {
     size_t used = (size_t)snprintf(out->options, sizeof(out->options), "lowerdir=");
 
     for (size_t i = 0; i < n; i++) {
-        if (strpbrk(layers[i], ":,\\") != NULL)
+        const char *name = relative_name(out->base, layers[i]);
+        if (strpbrk(name, ":,\\") != NULL)
             return err_set(err, ISOL8_E_INVAL,
                            "image directory '%s' must not contain ':', ',' or '\\'", layers[i]);
         int w = snprintf(out->options + used, sizeof(out->options) - used, "%s%s",
-                         i == 0 ? "" : ":", layers[i]);
+                         i == 0 ? "" : ":", name);
         used += (size_t)w;
         if (used >= sizeof(out->options))
             return err_set(err, ISOL8_E_LIMIT, "the image has too many layers (%zu)", n);
@@ -41,9 +50,9 @@ static int plan_options(struct oci_rootfs *out, const char *const *layers, size_
     return 0;
 }
 
-int oci_rootfs_plan(struct oci_rootfs *out, const char *bundle_dir, const char *const *layers,
-                    size_t n_layers, uint64_t upper_bytes, int idmap_ns, uint32_t owner_uid,
-                    uint32_t owner_gid, isol8_error *err)
+int oci_rootfs_plan(struct oci_rootfs *out, const char *bundle_dir, const char *base,
+                    const char *const *layers, size_t n_layers, uint64_t upper_bytes, int idmap_ns,
+                    uint32_t owner_uid, uint32_t owner_gid, isol8_error *err)
 {
     *out = (struct oci_rootfs){ .writable = upper_bytes > 0,
                                 .idmap_ns = idmap_ns,
@@ -51,6 +60,8 @@ int oci_rootfs_plan(struct oci_rootfs *out, const char *bundle_dir, const char *
     if ((size_t)snprintf(out->target, sizeof(out->target), "%s/rootfs", bundle_dir) >=
         sizeof(out->target))
         return err_set(err, ISOL8_E_LIMIT, "state directory '%s' is too long", bundle_dir);
+    if ((size_t)snprintf(out->base, sizeof(out->base), "%s", base) >= sizeof(out->base))
+        return err_set(err, ISOL8_E_LIMIT, "data directory '%s' is too long", base);
     if (!out->writable)
         return plan_options(out, layers, n_layers, err);
 
@@ -140,7 +151,13 @@ int oci_rootfs_mount(void *rootfs, const char **what)
 
     if (r->writable)
         return mount_writable(r, what);
+    int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (cwd < 0 || chdir(r->base) < 0)
+        return fail(what, "enter the image directory");
     if (mount("overlay", r->target, "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, r->options) < 0)
         return fail(what, "mount the root file system");
+    if (fchdir(cwd) < 0)
+        return fail(what, "leave the image directory");
+    (void)close(cwd);
     return 0;
 }

@@ -17,6 +17,7 @@ enum {
 
 struct oci_rootfs {
     char target[256];                     /* where it is mounted: <bundle>/rootfs */
+    char base[256];                       /* the layers' names are relative to this directory */
     char options[OCI_ROOTFS_OPTIONS_MAX]; /* overlay options of a read-only root */
     bool writable;
     /* The rest is for a writable root. */
@@ -29,15 +30,17 @@ struct oci_rootfs {
 
 /**
  * oci_rootfs_plan() - Put together what is to be mounted
+ * @base:        Directory that all layers lie below. A sandbox can read its mount's options, so
+ * they name the layers relative to it
  * @layers:      Directories, top first, at least two (overlayfs refuses a single read-only one)
  * @upper_bytes: 0: read-only; else the root is writable and its changes may take this much memory
  * @idmap_ns:    Writable root: user namespace descriptor whose id 0 is the host id that owns the
  *               upper directory, so that the sandbox user owns every file; -1: root stays the owner
  * @owner:       Host uid and gid of the writable root's top directory
  */
-int oci_rootfs_plan(struct oci_rootfs *out, const char *bundle_dir, const char *const *layers,
-                    size_t n_layers, uint64_t upper_bytes, int idmap_ns, uint32_t owner_uid,
-                    uint32_t owner_gid, isol8_error *err);
+int oci_rootfs_plan(struct oci_rootfs *out, const char *bundle_dir, const char *base,
+                    const char *const *layers, size_t n_layers, uint64_t upper_bytes, int idmap_ns,
+                    uint32_t owner_uid, uint32_t owner_gid, isol8_error *err);
 
 /** Mount it. A proc_prepare_fn for the runtime's process: only system calls. @rootfs: the plan. */
 int oci_rootfs_mount(void *rootfs, const char **what);

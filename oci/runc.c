@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runc.c - driving runc, or whatever has its command line. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "oci/runtime.h"
 
 enum { MESSAGES_MAX = 8192 };
@@ -16,6 +19,92 @@ static const char *const runtime_env[] = {
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     NULL,
 };
+
+#define CACHE_NAME "runtime-checked"
+
+/* Find the program as execvpe() does. Return: 0 with its status, or -1. */
+static int find_program(const char *program, char *path, size_t cap, struct stat *st)
+{
+    const char *list = getenv("PATH");
+
+    if (strchr(program, '/') != NULL) {
+        (void)snprintf(path, cap, "%s", program);
+        return stat(path, st);
+    }
+    if (list == NULL)
+        list = "/bin:/usr/bin";
+    while (*list != '\0') {
+        size_t n = strcspn(list, ":");
+        int len = snprintf(path, cap, "%.*s/%s", (int)n, list, program);
+        if (n > 0 && (size_t)len < cap && access(path, X_OK) == 0 && stat(path, st) == 0 &&
+            S_ISREG(st->st_mode))
+            return 0;
+        list += n;
+        if (*list == ':')
+            list++;
+    }
+    return -1;
+}
+
+struct version {
+    bool is_runc;
+    unsigned major, minor;
+    char line[64];
+};
+
+static void take_version(const char *line, void *user)
+{
+    struct version *v = user;
+
+    if (v->line[0] != '\0')
+        return;
+    (void)snprintf(v->line, sizeof(v->line), "%s", line);
+    v->is_runc = sscanf(line, "runc version %u.%u", &v->major, &v->minor) == 2;
+}
+
+static int ask_version(const struct oci_runtime *rt, isol8_error *err)
+{
+    const char *argv[] = { rt->program, "--version", NULL };
+    struct proc_args args = PROC_ARGS_INIT;
+    struct version v = { 0 };
+
+    args.file = rt->program;
+    args.argv = argv;
+    int code = proc_run(&args, take_version, &v, NULL, -1, err);
+    if (code < 0)
+        return code;
+    if (code != 0)
+        return err_set(err, ISOL8_E_RUNTIME, "'%s --version' ended with exit code %d", rt->program,
+                       code);
+    if (v.is_runc && v.major == 1 && v.minor < 1)
+        return err_set(err, ISOL8_E_RUNTIME,
+                       "'%s' is too old: at least runc 1.1.0 is needed (see 'isol8 doctor')",
+                       v.line);
+    return 0;
+}
+
+int oci_runtime_check(const struct oci_runtime *rt, int cache_dir, isol8_error *err)
+{
+    auto_buf struct buf known = BUF_INIT(0);
+    char path[256], key[512];
+    struct stat st;
+
+    if (find_program(rt->program, path, sizeof(path), &st) < 0)
+        return err_set(err, ISOL8_E_RUNTIME,
+                       "the OCI runtime '%s' was not found: install it (apt-get install runc), or "
+                       "name another by 'runtime' in the configuration",
+                       rt->program);
+    int n = snprintf(key, sizeof(key), "%s %llu %llu %lld.%09ld %lld\n", path,
+                     (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+                     (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_size);
+    if (path_read(cache_dir, CACHE_NAME, sizeof(key), &known, NULL) == 0 &&
+        strcmp(buf_text(&known), key) == 0)
+        return 0;
+    int r = ask_version(rt, err);
+    if (r == 0) /* a note that cannot be written costs time, no more */
+        (void)path_replace(cache_dir, CACHE_NAME, key, (size_t)n, 0600, false, NULL);
+    return r;
+}
 
 int oci_runtime_run(const struct oci_runtime *rt, const struct oci_runtime_start *a, int *pidfd,
                     isol8_error *err)

@@ -18,6 +18,16 @@ struct oci_runtime {
     const char *root;    /* --root: where it keeps its own state */
 };
 
+/**
+ * oci_runtime_check() - Make sure that the program is there and recent enough
+ * @cache_dir: Directory for a note that this very file was found good, so that the program is asked
+ *             for its version only after it changed
+ *
+ * runc must be 1.1.0 or later; a program that does not call itself runc is taken as it is.
+ * Return: 0, ISOL8_E_RUNTIME with what to do
+ */
+int oci_runtime_check(const struct oci_runtime *rt, int cache_dir, isol8_error *err);
+
 struct oci_runtime_start {
     const char *id;
     const char *bundle_dir;

@@ -18,8 +18,7 @@ struct creator {
     uint32_t uid;
     uint32_t gid;
     uint32_t count; /* of ids mapped */
-    int parent_end; /* closed by the child, so that its read ends when the parent is done or dead */
-    int child_end;
+    int child_end;  /* its read ends when the parent is done, or dead */
 };
 
 /* In the child: become the range's base id, make the namespace, hold it until the parent is done.
@@ -30,9 +29,13 @@ static int create_and_hold(void *user)
     int errnum = 0;
     char byte;
 
-    (void)close(c->parent_end);
-    if (syscall(SYS_setresgid, c->gid, c->gid, c->gid) < 0 ||
-        syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0 || unshare(CLONE_NEWUSER) < 0)
+    /* Nothing of the parent's may stay open here: neither its end of this socket, nor that of
+     * another thread's, which would wait for this process as this one waits for it. */
+    if ((c->child_end > 0 && syscall(SYS_close_range, 0u, (unsigned)c->child_end - 1, 0u) < 0) ||
+        syscall(SYS_close_range, (unsigned)c->child_end + 1, ~0u, 0u) < 0)
+        errnum = errno;
+    else if (syscall(SYS_setresgid, c->gid, c->gid, c->gid) < 0 ||
+             syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0 || unshare(CLONE_NEWUSER) < 0)
         errnum = errno;
     if (write(c->child_end, &errnum, sizeof(errnum)) == (ssize_t)sizeof(errnum) && errnum == 0)
         (void)!read(c->child_end, &byte, 1);
@@ -71,7 +74,6 @@ static int create(struct creator *c, isol8_error *err)
         return err_sys(err, errno, "cannot create a socket pair");
     auto_close int mine = pair[0];
     auto_close int theirs = pair[1];
-    c->parent_end = mine;
     c->child_end = theirs;
     int r = proc_fork(create_and_hold, c, &pidfd, &pid, err);
     if (r < 0)

@@ -114,7 +114,8 @@ static void make_bundle(struct bundle *b, struct isol8_host *h, const char *imag
         die(image, &err);
     for (size_t i = 0; i < b->image.n_layers; i++)
         layers[i + 1] = b->image.layer_dirs[i];
-    if (oci_rootfs_plan(&b->rootfs, b->dir, layers, b->image.n_layers + 1, 0, -1, 0, 0, &err) < 0)
+    if (oci_rootfs_plan(&b->rootfs, b->dir, h->data_root, layers, b->image.n_layers + 1, 0, -1, 0,
+                        0, &err) < 0)
         die("rootfs", &err);
     /* Our own namespace from here on, as the runtime's is in the product. */
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
