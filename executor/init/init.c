@@ -45,7 +45,9 @@
 enum {
     WORDS_MAX = 16384, /* arguments and variables of one EXEC */
     PATH_BYTES = 4096,
-    FILES_SOFT = 1024, /* open files of a program, unless it raises the limit itself */
+    INLINE_FILE_MAX = 4096,        /* a file that pid 1 writes itself */
+    INLINE_TOTAL_MAX = 256 * 1024, /* and all of those together */
+    FILES_SOFT = 1024,             /* open files of a program, unless it raises the limit itself */
     FILES_HARD = 65536,
 };
 
@@ -221,9 +223,30 @@ static void unblock_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* First to go when memory runs out: pid 1 must live to tell. Writing needs a dumpable process; a
+ * failure only makes the choice of victim less sharp. */
+static void die_first(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 1);
+    int adj = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (adj >= 0) {
+        (void)!write(adj, "1000", 4);
+        (void)close(adj);
+    }
+}
+
 /* A copying child answers by its exit code: the stage in the high bits would not fit, so failures
  * of a copy are told apart by errno alone, which is below 134 on Linux. */
-static void start_copy(uint32_t type, uint32_t id, char *path, mode_t mode, int pipe)
+struct copy {
+    uint32_t type; /* INIT_PUT or INIT_GET */
+    char *path;
+    mode_t mode;
+    const char *data; /* PUT: the content, unless it comes by the pipe */
+    size_t n;
+    int pipe; /* or -1; closed */
+};
+
+static void start_copy(uint32_t id, const struct copy *c)
 {
     struct job *job = free_job();
     pid_t pid = job == NULL ? -1 : fork();
@@ -231,16 +254,19 @@ static void start_copy(uint32_t type, uint32_t id, char *path, mode_t mode, int 
     if (pid == 0) {
         enum init_stage stage;
         (void)close(INIT_SOCKET_FD);
+        die_first();
+        (void)prctl(PR_SET_DUMPABLE, 0);
         unblock_signals();
-        _exit(type == INIT_PUT ? put_file(path, mode, NULL, 0, pipe, &stage)
-                               : get_file(path, pipe, &stage));
+        _exit(c->type == INIT_PUT ? put_file(c->path, c->mode, c->data, c->n, c->pipe, &stage)
+                                  : get_file(c->path, c->pipe, &stage));
     }
-    (void)close(pipe);
+    if (c->pipe >= 0)
+        (void)close(c->pipe);
     if (pid < 0) {
         answer_done(id, job == NULL ? EAGAIN : errno, INIT_STAGE_FORK);
         return;
     }
-    *job = (struct job){ .pid = pid, .type = type, .id = id, .report_fd = -1 };
+    *job = (struct job){ .pid = pid, .type = c->type, .id = id, .report_fd = -1 };
 }
 
 struct start {
@@ -320,14 +346,7 @@ static enum init_stage enter_program(const struct start *s, bool moves)
         return INIT_STAGE_CWD;
     (void)setsid();
 
-    /* First to go when memory runs out: pid 1 must live to tell. Writing needs a dumpable process;
-     * a failure only makes the choice of victim less sharp. */
-    (void)prctl(PR_SET_DUMPABLE, 1);
-    int adj = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (adj >= 0) {
-        (void)!write(adj, "1000", 4);
-        (void)close(adj);
-    }
+    die_first();
     unblock_signals();
     if (s->is_strict && forbid_clone3() < 0)
         return INIT_STAGE_FILTER;
@@ -478,6 +497,16 @@ static bool is_path(const char *p, size_t n)
     return len > 0 && len < n && len < PATH_BYTES;
 }
 
+/* Pid 1 writes what is small, which saves a fork. Files count as memory, and whoever writes when
+ * the limit is reached may be killed: beyond a little, that must be a child. */
+static bool is_small(size_t n)
+{
+    static size_t total;
+
+    total += n;
+    return n <= INLINE_FILE_MAX && total <= INLINE_TOTAL_MAX;
+}
+
 static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
 {
     struct init_put put;
@@ -491,17 +520,25 @@ static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n
     if (!is_path(path, n))
         return false;
 
+    struct copy c = { .type = INIT_PUT, .path = path, .mode = put.mode & 0777, .pipe = -1 };
     if (put.inline_size == UINT32_MAX) {
         if (n_fds != 1)
             return false;
-        start_copy(INIT_PUT, id, path, put.mode & 0777, dup(fds[0]));
+        c.pipe = dup(fds[0]);
+        start_copy(id, &c);
         return true;
     }
     size_t used = strlen(path) + 1;
     if (n - used != put.inline_size || n_fds != 0)
         return false;
-    int errnum = put_file(path, put.mode & 0777, path + used, put.inline_size, -1, &stage);
-    answer_done(id, errnum, stage);
+    c.data = path + used;
+    c.n = put.inline_size;
+    if (is_small(c.n)) {
+        int errnum = put_file(path, c.mode, c.data, c.n, -1, &stage);
+        answer_done(id, errnum, stage);
+    } else {
+        start_copy(id, &c);
+    }
     return true;
 }
 
@@ -509,7 +546,7 @@ static bool do_get(uint32_t id, char *body, size_t n, const int *fds, unsigned n
 {
     if (!is_path(body, n) || n_fds != 1)
         return false;
-    start_copy(INIT_GET, id, body, 0, dup(fds[0]));
+    start_copy(id, &(struct copy){ .type = INIT_GET, .path = body, .pipe = dup(fds[0]) });
     return true;
 }
 

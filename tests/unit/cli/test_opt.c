@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_opt.c - the grammar of the command line. */
+#include "cli/opt.h"
+#include "tests/support/test.h"
+
+#include "base/mem.h"
+
+enum { OPT_EVAL, OPT_FLAG, OPT_LIST, OPT_SHORT, OPT_DEBUG, OPT_SOON };
+enum { GLOBAL_DEBUG, GLOBAL_CONFIG };
+
+static const struct cli_opt globals[] = {
+    [GLOBAL_DEBUG] = { .name = "debug" },
+    [GLOBAL_CONFIG] = { .name = "config", .arg = "<file>" },
+    { .name = NULL },
+};
+
+static const struct cli_opt run_opts[] = {
+    [OPT_EVAL] = { .letter = 'e', .name = "eval", .arg = "<code>" },
+    [OPT_FLAG] = { .name = "no-stream" },
+    [OPT_LIST] = { .name = "secret", .arg = "<kv>", .is_repeatable = true },
+    [OPT_SHORT] = { .letter = 'q', .name = "quiet" },
+    [OPT_DEBUG] = { .name = "debug" },
+    [OPT_SOON] = { .name = "host", .arg = "<url>", .is_later = true },
+    { .name = NULL },
+};
+
+static const struct cli_command commands[] = {
+    { .name = "run", .usage = "", .max_operands = 1, .opts = run_opts },
+    { .name = "config", .usage = "" },
+    { .name = "serve", .is_later = true },
+    { .name = NULL },
+};
+
+static const struct cli_program program = { .name = "prog",
+                                            .globals = globals,
+                                            .commands = commands };
+
+#define PARSE(args, ...)                                                                           \
+    cli_parse(args, &program, sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *),            \
+              (const char *[]){ __VA_ARGS__ })
+
+#define EXPECT_MESSAGE(outcome, text, ...)                                                         \
+    do {                                                                                           \
+        struct cli_args args_;                                                                     \
+        assert_int_equal(PARSE(&args_, __VA_ARGS__), outcome);                                     \
+        assert_string_equal(buf_text(&args_.message), text);                                       \
+        cli_args_done(&args_);                                                                     \
+    } while (0)
+
+#define EXPECT_EVAL(value, ...)                                                                    \
+    do {                                                                                           \
+        struct cli_args args_;                                                                     \
+        assert_int_equal(PARSE(&args_, "run", __VA_ARGS__), CLI_PARSED);                           \
+        assert_string_equal(cli_arg(&args_, OPT_EVAL), value);                                     \
+        cli_args_done(&args_);                                                                     \
+    } while (0)
+
+static void test_values(void **state)
+{
+    (void)state;
+    EXPECT_EVAL("x", "--eval", "x");
+    EXPECT_EVAL("x", "--eval=x");
+    EXPECT_EVAL("a=b", "--eval=a=b");
+    EXPECT_EVAL("", "--eval=");
+    EXPECT_EVAL("", "--eval", "");
+    EXPECT_EVAL("x", "-e", "x");
+    EXPECT_EVAL("x", "-ex");
+    EXPECT_EVAL("=x", "-e=x");
+    EXPECT_EVAL("x", "-qex");
+    EXPECT_EVAL("--no-stream", "-e", "--no-stream");
+    EXPECT_EVAL("--help", "-e", "--help");
+    EXPECT_EVAL("--debug", "--eval", "--debug");
+    EXPECT_EVAL("--", "-e", "--");
+    EXPECT_EVAL("2", "-e", "1", "file", "--eval", "2");
+    EXPECT_EVAL("x", "file", "-e", "x");
+}
+
+static void test_lists_and_operands(void **state)
+{
+    struct cli_args args;
+
+    (void)state;
+    assert_int_equal(PARSE(&args, "--debug", "run", "--secret", "a=1", "-", "--secret=b=2"),
+                     CLI_PARSED);
+    assert_int_equal(args.values[OPT_LIST].n, 2);
+    assert_string_equal(args.values[OPT_LIST].items[0], "a=1");
+    assert_string_equal(args.values[OPT_LIST].items[1], "b=2");
+    assert_int_equal(args.operands.n, 1);
+    assert_string_equal(args.operands.items[0], "-");
+    assert_int_equal(args.globals[GLOBAL_DEBUG].n, 1);
+    assert_null(cli_arg(&args, OPT_EVAL));
+    cli_args_done(&args);
+
+    assert_int_equal(PARSE(&args, "run", "--", "--eval"), CLI_PARSED);
+    assert_string_equal(args.operands.items[0], "--eval");
+    cli_args_done(&args);
+}
+
+static void test_globals_everywhere(void **state)
+{
+    struct cli_args args;
+
+    (void)state;
+    assert_int_equal(PARSE(&args, "--config", "f", "run", "--debug", "--config=g"), CLI_PARSED);
+    assert_int_equal(args.globals[GLOBAL_DEBUG].n, 1);
+    assert_int_equal(args.globals[GLOBAL_CONFIG].n, 1);
+    assert_string_equal(args.globals[GLOBAL_CONFIG].items[0], "g");
+    cli_args_done(&args);
+}
+
+static void test_help_and_version(void **state)
+{
+    struct cli_args args;
+
+    (void)state;
+    assert_int_equal(cli_parse(&args, &program, 0, NULL), CLI_HELP);
+    assert_null(args.command);
+    cli_args_done(&args);
+    assert_int_equal(PARSE(&args, "run", "--bogus", "-h"), CLI_HELP);
+    assert_ptr_equal(args.command, &commands[0]);
+    cli_args_done(&args);
+    EXPECT_MESSAGE(CLI_VERSION, "", "-V");
+    EXPECT_MESSAGE(CLI_VERSION, "", "run", "--version");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '-v'", "-v");
+    EXPECT_MESSAGE(CLI_USAGE, "error: option '-e, --eval <code>' argument missing", "run", "-e");
+}
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown command 'rn'\n(Did you mean run?)", "rn");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown command 'frobnicate'", "frobnicate");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '--evl'\n(Did you mean --eval?)", "run",
+                   "--evl", "x");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '--evl'\n(Did you mean --eval?)", "run",
+                   "--evl=secret");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '--eva'\n(Did you mean --eval?)", "run",
+                   "--eva", "x");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '-x'", "run", "-x", "--bogus");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '--no-stream'\n(Did you mean --no-stream?)",
+                   "run", "--no-stream=1");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '-\\x1b'", "run", "-\x1b");
+    EXPECT_MESSAGE(CLI_USAGE, "error: option '--secret <kv>' argument missing", "run", "--secret");
+    EXPECT_MESSAGE(CLI_USAGE, "error: too many arguments for 'run'. Expected 1 argument but got 2.",
+                   "run", "a", "b");
+    EXPECT_MESSAGE(CLI_USAGE,
+                   "error: too many arguments for 'config'. Expected 0 arguments but got 1.",
+                   "config", "a");
+}
+
+static void test_later(void **state)
+{
+    (void)state;
+    EXPECT_MESSAGE(CLI_LATER, "'serve' is not available in this build yet.", "serve", "--port",
+                   "1");
+    EXPECT_MESSAGE(CLI_LATER, "--host is not available in this build yet.", "run", "--host", "x");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_lists_and_operands),
+        cmocka_unit_test(test_globals_everywhere),
+        cmocka_unit_test(test_help_and_version),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_later),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
