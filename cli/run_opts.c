@@ -10,7 +10,7 @@
 #include "cli/xmem.h"
 
 #define TIMEOUT_MAX_MS 604800000u /* a week, as the engine */
-#define PIDS_MAX 4194304u               /* the kernel's own ceiling */
+#define PIDS_MAX 4194304u         /* the kernel's own ceiling */
 #define CPU_MAX 4096
 
 #define LATER_FLAG(NAME)                                                                           \
