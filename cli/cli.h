@@ -22,6 +22,7 @@
 struct cli {
     const struct cli_program *program;
     const char *config_file; /* --config, or NULL */
+    bool wants_warnings;     /* show the library's warnings wherever stderr leads */
     bool debug;              /* --debug, or "debug" in the configuration */
 };
 
@@ -32,6 +33,7 @@ int cmd_setup(struct cli *cli, const struct cli_args *args);
 int cmd_config(struct cli *cli, const struct cli_args *args);
 int cmd_cleanup(struct cli *cli, const struct cli_args *args);
 int cmd_doctor(struct cli *cli, const struct cli_args *args);
+int cmd_policy(struct cli *cli, const struct cli_args *args);
 int cmd_help(struct cli *cli, const struct cli_args *args);
 
 extern const struct cli_opt cli_run_opts[];
@@ -39,6 +41,7 @@ extern const struct cli_opt cli_setup_opts[];
 extern const struct cli_opt cli_config_opts[];
 extern const struct cli_opt cli_cleanup_opts[];
 extern const struct cli_opt cli_doctor_opts[];
+extern const struct cli_opt cli_policy_opts[];
 
 /* ---- Messages (cli/say.c) -------------------------------------------------------------------- */
 

@@ -65,7 +65,7 @@ static int ensure_image(isol8_host *host, const struct run_plan *plan)
 
     if (plan->options.image != NULL || !is_known_runtime(rq->runtime) || is_blank(rq))
         return 0;
-    if (strcmp(rq->runtime, "agent") == 0 && strcmp(plan->options.network, "host") != 0)
+    if (strcmp(rq->runtime, "agent") == 0 && strcmp(plan->options.network, "none") == 0)
         return 0; /* the engine refuses it without network */
     if (isol8_image_present(host, rq->runtime))
         return 0;

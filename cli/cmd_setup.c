@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_setup.c - `isol8 setup`: check the machine, build the images. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "cli/progress.h"
@@ -62,6 +63,26 @@ static const char **wanted(const struct cli_args *args, size_t *n)
     return names;
 }
 
+/* Before anything is examined or built: a typing error must not cost a minute. */
+static int check_names(const struct cli_args *args)
+{
+    size_t n;
+    const char **names = wanted(args, &n);
+    int code = 0;
+
+    for (size_t i = 0; code == 0 && i < n; i++) {
+        size_t r = 0;
+        while (isol8_runtime_name(r) != NULL && strcmp(isol8_runtime_name(r), names[i]) != 0)
+            r++;
+        if (isol8_runtime_name(r) == NULL)
+            code = cli_fail("Unknown runtime: \"%.40s\". Available: python, node, bun, bash, deno, "
+                            "agent",
+                            names[i]);
+    }
+    free((void *)names);
+    return code;
+}
+
 static void say_sizes(const struct progress *p)
 {
     char size[32];
@@ -97,8 +118,10 @@ int cmd_setup(struct cli *cli, const struct cli_args *args)
 {
     auto_conf struct conf *conf = NULL;
     auto_buf struct buf text = BUF_INIT(64);
-    int code = cli_config(cli, false, &conf);
+    int code = check_names(args);
 
+    if (code == 0)
+        code = cli_config(cli, false, &conf);
     if (code != 0)
         return code;
     code = check_machine(cli, conf);

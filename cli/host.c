@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/network.h"
 #include "cli/spinner.h"
 
 static void log_sink(enum isol8_log_level level, const char *line, void *user)
@@ -58,19 +59,23 @@ void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host
     opts->runtime = conf_string(conf, "runtime");
     opts->cgroup_parent = conf_string(conf, "cgroupParent");
     opts->user_namespace = userns == NULL || strcmp(userns, "off") != 0;
-    if (cli->debug) {
+    /* Where a program's stderr may be read by another program, nothing is added to it. */
+    if (cli->debug || cli->wants_warnings || isatty(STDERR_FILENO) == 1) {
         opts->log = log_sink;
-        opts->log_level = ISOL8_LOG_DEBUG;
+        opts->log_level = cli->debug ? ISOL8_LOG_DEBUG : ISOL8_LOG_WARN;
     }
 }
 
 int cli_host_open(const struct cli *cli, const struct conf *conf, isol8_host **out)
 {
     isol8_host_options opts;
+    struct cli_network net;
     isol8_error err;
 
     cli_host_options(cli, conf, &opts);
-    if (isol8_host_open(out, &opts, &err) < 0)
-        return cli_fail("%s", err.msg);
-    return 0;
+    cli_network_init(&net, conf);
+    opts.network = net.settings;
+    int r = isol8_host_open(out, &opts, &err);
+    cli_network_done(&net);
+    return r < 0 ? cli_fail("%s", err.msg) : 0;
 }

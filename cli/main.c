@@ -41,6 +41,12 @@ static const struct cli_operand help_operands[] = {
         .name = NAME, .is_later = true                                                             \
     }
 
+static const struct cli_operand policy_operands[] = {
+    { "check", "The only question there is" },
+    { "url", "https://host/..., or host:port; several are answered in turn" },
+    { NULL, NULL },
+};
+
 static const struct cli_command commands[] = {
     { .name = "setup",
       .usage = "[options] [runtime...]",
@@ -74,6 +80,13 @@ static const struct cli_command commands[] = {
       .summary = "Check what this machine needs to run sandboxes",
       .opts = cli_doctor_opts,
       .run = cmd_doctor },
+    { .name = "policy",
+      .usage = "[options] check <url...>",
+      .summary = "Say what the filtered network would do with an address",
+      .operands = policy_operands,
+      .max_operands = 65,
+      .opts = cli_policy_opts,
+      .run = cmd_policy },
     LATER("login"),
     LATER("logout"),
     LATER("session"),

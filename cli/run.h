@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cli/cli.h"
+#include "cli/network.h"
 
 #define RUN_CODE_MAX (64u << 20)         /* bytes of code */
 #define RUN_FILES_MAX 65536u             /* files taken by --files */
@@ -20,6 +21,10 @@ enum run_opt {
     RUN_CMD,
     RUN_RUNTIME,
     RUN_NET,
+    RUN_ALLOW,
+    RUN_DENY,
+    RUN_LOG_NETWORK,
+    RUN_INSTALL,
     RUN_TIMEOUT,
     RUN_MEMORY,
     RUN_CPU,
@@ -58,6 +63,8 @@ struct run_plan {
     isol8_options options;
     isol8_request request;
     struct run_pairs secrets, env;
+    struct cli_list allow, deny, install;
+    bool log_network;
     struct run_files files;
     struct buf code;
     const char *out_file; /* --out, or NULL */

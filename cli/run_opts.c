@@ -35,8 +35,23 @@ const struct cli_opt cli_run_opts[] = {
                               "extension" },
     [RUN_NET] = { .name = "net",
                   .arg = "<mode>",
-                  .help = "Network: none or host",
+                  .help = "Network: none, host, or filtered (only what --allow and --deny permit)",
                   .fallback = "\"none\"" },
+    [RUN_ALLOW] = { .name = "allow",
+                    .arg = "<regex>",
+                    .is_repeatable = true,
+                    .help = "Filtered: allow hosts that match; replaces the configuration's list" },
+    [RUN_DENY] = { .name = "deny",
+                   .arg = "<regex>",
+                   .is_repeatable = true,
+                   .help = "Filtered: refuse hosts that match, whatever --allow says" },
+    [RUN_LOG_NETWORK] = { .name = "log-network",
+                          .help = "Filtered: print the proxy's decisions after the run" },
+    [RUN_INSTALL] = { .name = "install",
+                      .arg = "<package>",
+                      .is_repeatable = true,
+                      .help = "Install this package first; without --net the network is filtered "
+                              "to the package hosts" },
     [RUN_TIMEOUT] = { .name = "timeout",
                       .arg = "<ms>",
                       .help = "Kill the program after this time",
@@ -93,7 +108,6 @@ const struct cli_opt cli_run_opts[] = {
                      .arg = "<file>",
                      .help = "Use this configuration file and no other" },
     [RUN_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
-    LATER_VALUE("install", "<package>"),
     LATER_VALUE("setup", "<command>"),
     LATER_VALUE("url", "<url>"),
     LATER_VALUE("github", "<path>"),
@@ -106,9 +120,6 @@ const struct cli_opt cli_run_opts[] = {
     LATER_FLAG("persistent"),
     LATER_FLAG("persist"),
     LATER_VALUE("agent-flags", "<flags>"),
-    LATER_FLAG("log-network"),
-    LATER_VALUE("allow", "<regex>"),
-    LATER_VALUE("deny", "<regex>"),
     { .name = NULL },
 };
 
@@ -130,6 +141,9 @@ void run_plan_done(struct run_plan *plan)
 {
     pairs_done(&plan->secrets);
     pairs_done(&plan->env);
+    cli_list_done(&plan->allow);
+    cli_list_done(&plan->deny);
+    cli_list_done(&plan->install);
     run_files_done(&plan->files);
     buf_done(&plan->code);
     plan->out_fd = fd_close(plan->out_fd);
@@ -315,10 +329,36 @@ static int choose_network(isol8_options *o, const struct cli_args *args)
             return run_bad_value(RUN_NET, net, "Allowed choices are none, host, filtered.");
         o->network = net;
     }
-    if (strcmp(o->network, "filtered") == 0)
-        return cli_fail("--net filtered is not available in this build yet. Use --net none or "
-                        "--net host.");
     return 0;
+}
+
+/* Matches no host: with packages to install and nothing allowed, the package hosts are open while
+ * they are installed, and nothing is afterwards. */
+static const char *const nothing[] = { "(?!)" };
+
+static void choose_filter(struct run_plan *plan, const struct cli_args *args,
+                          const struct conf *conf)
+{
+    isol8_options *o = &plan->options;
+    bool installs = args->values[RUN_INSTALL].n > 0;
+
+    plan->allow = cli_flag_list(&args->values[RUN_ALLOW], conf_value(conf, "network.whitelist"));
+    plan->deny = cli_flag_list(&args->values[RUN_DENY], conf_value(conf, "network.blacklist"));
+    plan->install = cli_flag_list(&args->values[RUN_INSTALL], NULL);
+    if (installs && cli_arg(args, RUN_NET) == NULL)
+        o->network = "filtered";
+    o->allow = plan->allow.items;
+    o->n_allow = plan->allow.n;
+    o->deny = plan->deny.items;
+    o->n_deny = plan->deny.n;
+    if (installs && o->n_allow == 0) {
+        o->allow = nothing;
+        o->n_allow = 1;
+    }
+    plan->log_network = args->values[RUN_LOG_NETWORK].n > 0;
+    o->log_network = plan->log_network;
+    plan->request.install = plan->install.items;
+    plan->request.n_install = plan->install.n;
 }
 
 static int fill_request(struct run_plan *plan, const struct cli_args *args)
@@ -345,8 +385,10 @@ int run_options(struct run_plan *plan, const struct cli_args *args, const struct
 
     from_config(o, conf);
     code = choose_network(o, args);
-    if (code == 0)
+    if (code == 0) {
+        choose_filter(plan, args, conf);
         code = parse_numbers(plan, args);
+    }
     if (code == 0)
         code = parse_size(args, RUN_SANDBOX_SIZE, &o->sandbox_size);
     if (code == 0)

@@ -248,6 +248,20 @@ static void put_json(struct pump *p, const isol8_result *res)
     stream_put(&p->out, "\n", 1);
 }
 
+/* --log-network: one JSON object a line on stderr, when there is any. */
+static void put_network_logs(struct pump *p, const isol8_result *res)
+{
+    size_t n = isol8_result_network_log_count(res);
+
+    if (n == 0 || !p->plan->log_network || p->plan->is_json)
+        return;
+    put_line(p, "\n--- Network Logs ---", "", 0);
+    for (size_t i = 0; i < n; i++) {
+        const char *entry = isol8_result_network_log(res, i);
+        put_line(p, "", entry, strlen(entry));
+    }
+}
+
 /* One line about an end that the exit code alone does not explain. */
 static void put_verdict(struct pump *p, const isol8_result *res)
 {
@@ -270,6 +284,7 @@ static void put_result(struct pump *p, const isol8_result *res)
     }
     if (!p->plan->is_streaming)
         put_buffered(p, res);
+    put_network_logs(p, res);
     put_verdict(p, res);
     if (p->wrote_file && p->file_errno == 0)
         put_line(p, "[Run] Output written to ", p->plan->out_file, strlen(p->plan->out_file));

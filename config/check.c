@@ -201,16 +201,17 @@ static bool check_hosts(const char *path, const cJSON *v, struct conf_fault *f)
 
 static bool check_proxy_url(const char *path, const cJSON *v, struct conf_fault *f)
 {
+    static const char scheme[] = "http://";
     const char *s;
-    size_t skip;
 
     if (!check_string(path, v, f))
         return false;
     s = v->valuestring;
-    skip = strncmp(s, "http://", 7) == 0 ? 7 : strncmp(s, "https://", 8) == 0 ? 8 : 0;
-    /* The value is not quoted: it may hold a password. */
-    if (skip == 0 || s[skip] == '\0' || s[skip] == '/')
-        return wrong(f, path, "expected a URL such as \"http://proxy.example:3128\"");
+    /* The value is not quoted: it may hold a password, which the proxy cannot use either. */
+    bool has_scheme = strncmp(s, scheme, strlen(scheme)) == 0;
+    size_t n = has_scheme ? strcspn(s + strlen(scheme), "@/?#") : 0;
+    if (n == 0 || (s[strlen(scheme) + n] != '\0' && strcmp(s + strlen(scheme) + n, "/") != 0))
+        return wrong(f, path, "expected \"http://HOST:PORT\" without user, password or path");
     return true;
 }
 

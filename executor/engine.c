@@ -42,11 +42,48 @@ static int set_network(struct isol8_engine *e, const char *network, isol8_error 
         e->host_network = true;
         return 0;
     }
-    if (strcmp(network, "filtered") == 0)
-        return err_set(err, ISOL8_E_UNSUPPORTED,
-                       "network 'filtered' is not available in this build yet");
+    if (strcmp(network, "filtered") == 0) {
+        e->is_filtered = true;
+        return 0;
+    }
     return err_set(err, ISOL8_E_INVAL, "network: '%.40s' is not one of none, host, filtered",
                    network);
+}
+
+static char **copy_list(const char *const *list, size_t n)
+{
+    char **out = calloc(n + 1, sizeof(*out));
+
+    for (size_t i = 0; out != NULL && i < n; i++) {
+        out[i] = strdup(list[i]);
+        if (out[i] == NULL)
+            return NULL; /* out of memory: what was copied is a loss that does not matter */
+    }
+    return out;
+}
+
+/* The lists are checked whatever the network: a bad pattern is found now, not when it is needed. */
+static int set_rules(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
+{
+    e->log_network = o->log_network;
+    if (!e->is_filtered && o->n_allow == 0 && o->n_deny == 0)
+        return 0;
+    e->allow = copy_list(o->allow, o->n_allow);
+    e->deny = copy_list(o->deny, o->n_deny);
+    e->n_allow = o->n_allow;
+    e->n_deny = o->n_deny;
+    if (e->allow == NULL || e->deny == NULL)
+        return err_nomem(err);
+    for (size_t i = 0; e->is_filtered && i < o->n_allow; i++) {
+        if (proxy_rules_is_unanchored(o->allow[i]))
+            log_warn(
+                &e->host->log,
+                "network.whitelist[%zu]: '%.80s' also matches inside longer names; write it as "
+                "'^...$' to mean one host",
+                i, o->allow[i]);
+    }
+    return proxy_rules_new(&e->rules, "network.whitelist", o->allow, o->n_allow,
+                           "network.blacklist", o->deny, o->n_deny, err);
 }
 
 static int set_memory(struct isol8_engine *e, const char *text, isol8_error *err)
@@ -158,6 +195,8 @@ static int set_options(struct isol8_engine *e, const isol8_options *o, isol8_err
     int r = set_network(e, o->network, err);
 
     if (r == 0)
+        r = set_rules(e, o, err);
+    if (r == 0)
         r = set_memory(e, o->memory_limit, err);
     if (r == 0)
         r = set_numbers(e, o, err);
@@ -200,6 +239,13 @@ int isol8_create(isol8_engine **out, isol8_host *host, const isol8_options *opts
     return 0;
 }
 
+static void free_list(char **list)
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+        free(list[i]);
+    free(list);
+}
+
 void isol8_free(isol8_engine *e)
 {
     if (e == NULL)
@@ -213,6 +259,9 @@ void isol8_free(isol8_engine *e)
     }
     free(e->secret_env);
     mask_set_free(e->secrets);
+    proxy_rules_free(e->rules);
+    free_list(e->allow);
+    free_list(e->deny);
     free(e->memory_text);
     free(e->image);
     free(e->seccomp_owned);

@@ -8,6 +8,7 @@
 #include "executor/host.h"
 #include "executor/mask.h"
 #include "executor/runtimes.h"
+#include "proxy/rules.h"
 
 enum {
     ENGINE_PIDS_DEFAULT = 64,
@@ -18,6 +19,12 @@ enum {
 struct isol8_engine {
     struct isol8_host *host;
     bool host_network;
+    bool is_filtered;
+    struct proxy_rules *rules; /* filtered: the compiled allow and deny lists */
+    char **allow; /* filtered: as given, for the install step's own rules; NULL-ended */
+    char **deny;
+    size_t n_allow, n_deny;
+    bool log_network;
     double cpus;
     char *memory_text;     /* as given, for messages: "64m" */
     uint64_t memory_bytes; /* 0: no limit */

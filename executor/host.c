@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "executor/egress.h"
 #include "executor/reap.h"
 
 void isol8_host_options_init(isol8_host_options *opts)
@@ -122,6 +123,9 @@ static int fill_host(struct isol8_host *h, const isol8_host_options *o, isol8_er
         return err_nomem(err);
     h->runtime = (struct oci_runtime){ .program = h->runtime_program, .root = h->runtime_root };
     h->user_namespace = o->user_namespace;
+    r = exec_egress_new(&h->egress, &o->network, err);
+    if (r < 0)
+        return r;
     h->log = (struct log){ .fn = o->log, .level = o->log_level, .user = o->log_user };
     return 0;
 }
@@ -165,6 +169,7 @@ void isol8_host_free(isol8_host *h)
 {
     if (h == NULL)
         return;
+    exec_egress_free(h->egress);
     oci_store_free(h->store);
     cgroup_host_free(h->cgroups);
     (void)fd_close(h->state_fd);

@@ -26,10 +26,13 @@ struct isol8_host {
     struct oci_runtime runtime;
     struct cgroup_host *cgroups;
     struct oci_store *store;
+    struct exec_egress *egress;     /* the filtered network, see egress.h */
     pthread_mutex_t skeleton_mutex; /* guards the two paths below */
     char *skeleton;                 /* layer on top of every image, made on first use */
     char *host_layer;               /* layer below it for the image "host", made on first use */
 };
+
+struct exec_egress;
 
 #define HOST_ID_SIZE 65 /* 64 hex digits and NUL */
 

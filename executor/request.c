@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
+#include "executor/environ.h"
+#include "executor/packages.h"
 #include "oci/spec.h"
 
 enum {
@@ -53,8 +54,13 @@ static int check_source(const isol8_request *rq, isol8_error *err)
 
 static int check_agent(const struct isol8_engine *e, isol8_error *err)
 {
-    if (e->host_network)
+    if (e->host_network || (e->is_filtered && e->n_allow > 0))
         return 0;
+    if (e->is_filtered)
+        return err_set(err, ISOL8_E_POLICY,
+                       "Agent runtime requires at least one network whitelist entry. The AI coding "
+                       "agent needs to reach its LLM provider API. Use --allow "
+                       "\"api.anthropic.com\" (or your provider's domain).");
     return err_set(err, ISOL8_E_POLICY,
                    "Agent runtime requires network access. The AI coding agent needs to reach its "
                    "LLM provider API. Use --net host, or --net filtered --allow "
@@ -183,6 +189,8 @@ static void plan_sandbox(struct exec_plan *p, const struct isol8_engine *e)
     p->sandbox = (struct sandbox_args){
         .image = p->image,
         .host_network = e->host_network,
+        .is_filtered = e->is_filtered,
+        .rules = e->rules,
         .readonly_rootfs = e->readonly_rootfs,
         .sandbox_bytes = e->sandbox_bytes != 0 ? e->sandbox_bytes
                                                : (uint64_t)(is_agent ? 2048 : 512) * SANDBOX_MIB,
@@ -223,6 +231,8 @@ int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const is
     if (r == 0)
         r = check_env(rq, err);
     if (r == 0)
+        r = packages_check(out->runtime, rq->install, rq->n_install, err);
+    if (r == 0)
         r = exec_workdir(rq->workdir, &out->workdir, err);
     if (r < 0)
         return r;
@@ -244,28 +254,21 @@ void exec_plan_done(struct exec_plan *p)
     *p = (struct exec_plan){ 0 };
 }
 
-/* ---- Strings of EXEC
- * ----------------------------------------------------------------------------- */
-
-static void add_word(struct buf *b, const char *word, uint32_t *count)
-{
-    (void)buf_add(b, word, strlen(word) + 1);
-    (*count)++;
-}
+/* ---- Strings of EXEC ------------------------------------------------------------------------- */
 
 static void add_command(const struct exec_plan *p, const isol8_request *rq, struct buf *b,
                         uint32_t *argc)
 {
     if (rq->cmd != NULL) {
-        add_word(b, "bash", argc);
-        add_word(b, "-c", argc);
-        add_word(b, rq->cmd, argc);
+        exec_add_word(b, "bash", argc);
+        exec_add_word(b, "-c", argc);
+        exec_add_word(b, rq->cmd, argc);
         return;
     }
     for (size_t i = 0; i < RUNTIME_ARGS_MAX && p->runtime->command[i] != NULL; i++)
-        add_word(b, p->runtime->command[i], argc);
+        exec_add_word(b, p->runtime->command[i], argc);
     if (p->script_path != NULL) {
-        add_word(b, p->script_path, argc);
+        exec_add_word(b, p->script_path, argc);
     } else { /* a prompt ends at its first NUL, as any argument does */
         (void)buf_add(b, rq->code, strnlen(rq->code, rq->code_size));
         (void)buf_add(b, "", 1);
@@ -273,89 +276,27 @@ static void add_command(const struct exec_plan *p, const isol8_request *rq, stru
     }
 }
 
-/* The environment before it becomes strings: a later entry replaces an earlier one of that name. */
-struct env {
-    isol8_pair *list;
-    size_t n;
-};
-
-static void env_set(struct env *env, const char *key, const char *value)
-{
-    for (size_t i = 0; i < env->n; i++) {
-        if (strcmp(env->list[i].key, key) == 0) {
-            env->list[i].value = value;
-            return;
-        }
-    }
-    env->list[env->n++] = (isol8_pair){ key, value };
-}
-
-static const isol8_pair base_env[] = {
-    { "HOME", "/sandbox" },
-    { "HOSTNAME", "isol8" },
-    { "PYTHONUNBUFFERED", "1" },
-    { "PYTHONUSERBASE", "/sandbox/.local" },
-    { "NPM_CONFIG_PREFIX", "/sandbox/.npm-global" },
-    { "DENO_DIR", "/sandbox/.deno" },
-    { "PATH", "/sandbox/.local/bin:/sandbox/.npm-global/bin:/sandbox/.bun-global/bin:"
-              "/usr/local/bin:/usr/bin:/bin" },
-    { "NODE_PATH", "/usr/local/lib/node_modules:/sandbox/.npm-global/lib/node_modules:"
-                   "/sandbox/node_modules" },
-};
-
-/* Variables of the image config ("K=V"), split in place in @copies, which the caller frees. */
-static size_t image_env(const struct oci_image *image, char **copies, size_t max, struct env *env)
-{
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(image->config, "config");
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "Env");
-    const cJSON *item;
-    size_t n = 0;
-
-    cJSON_ArrayForEach(item, list)
-    {
-        const char *text = cJSON_GetStringValue(item);
-        if (text == NULL || n == max || strchr(text, '=') == NULL)
-            continue;
-        copies[n] = strdup(text);
-        if (copies[n] == NULL)
-            break;
-        char *eq = strchr(copies[n], '=');
-        *eq = '\0';
-        env_set(env, copies[n++], eq + 1);
-    }
-    return n;
-}
-
 int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
                       const isol8_request *rq, const struct oci_image *image, struct buf *out,
                       struct init_exec *counts, isol8_error *err)
 {
-    char *copies[64];
-    size_t room = ARRAY_LEN(copies) + ARRAY_LEN(base_env) + e->n_secret_env + rq->n_env;
-    struct env env = { .list = calloc(room, sizeof(env.list[0])) };
+    struct exec_environ *env = NULL;
+    size_t n = 0;
+    const isol8_pair *installed = rq->n_install > 0 ? packages_environ(p->runtime, &n) : NULL;
+    int r = exec_environ_new(&env, e, image, installed, n, rq->n_env, err);
 
-    if (env.list == NULL)
-        return err_nomem(err);
-    size_t n_copies = image_env(image, copies, ARRAY_LEN(copies), &env);
-    for (size_t i = 0; i < ARRAY_LEN(base_env); i++)
-        env_set(&env, base_env[i].key, base_env[i].value);
-    for (size_t i = 0; i < e->n_secret_env; i++)
-        env_set(&env, e->secret_env[i].key, e->secret_env[i].value);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < rq->n_env; i++)
-        env_set(&env, rq->env[i].key, rq->env[i].value);
+        exec_environ_set(env, rq->env[i].key, rq->env[i].value);
+    exec_environ_finish(env, e);
 
     *counts = (struct init_exec){ 0 };
-    (void)buf_add(out, p->workdir, strlen(p->workdir) + 1);
+    exec_add_word(out, p->workdir, NULL);
     add_command(p, rq, out, &counts->argc);
-    for (size_t i = 0; i < env.n; i++) {
-        (void)buf_addf(out, "%s=%s", env.list[i].key, env.list[i].value);
-        (void)buf_add(out, "", 1);
-        counts->envc++;
-    }
+    exec_environ_write(env, out, &counts->envc);
+    exec_environ_free(env);
     counts->strings_size = (uint32_t)out->len;
-    while (n_copies > 0)
-        free(copies[--n_copies]);
-    free(env.list);
     if (out->failed)
         return err_set(err, ISOL8_E_LIMIT, "command and environment are larger than %d bytes",
                        INIT_STRINGS_MAX);

@@ -200,9 +200,67 @@ void isol8_result_free(isol8_result *res)
         free((void *)res->files[i].data);
     }
     free(res->files);
+    for (size_t i = 0; i < res->n_network_logs; i++)
+        free(res->network_logs[i]);
+    free(res->network_logs);
+    for (size_t i = 0; i < res->n_security_events; i++)
+        free(res->security_events[i]);
+    free(res->security_events);
     free(res->out);
     free(res->err);
     free(res);
+}
+
+size_t isol8_result_network_log_count(const isol8_result *res)
+{
+    return res->n_network_logs;
+}
+
+const char *isol8_result_network_log(const isol8_result *res, size_t i)
+{
+    return i < res->n_network_logs ? res->network_logs[i] : NULL;
+}
+
+size_t isol8_result_security_event_count(const isol8_result *res)
+{
+    return res->n_security_events;
+}
+
+const char *isol8_result_security_event(const isol8_result *res, size_t i)
+{
+    return i < res->n_security_events ? res->security_events[i] : NULL;
+}
+
+/* One entry as text at the end of a list that has room; entries that are none are passed over. */
+static int take_text(char **list, size_t *n, cJSON *owned)
+{
+    auto_json cJSON *j = owned;
+
+    if (j == NULL)
+        return 0;
+    list[*n] = cJSON_PrintUnformatted(j);
+    if (list[*n] == NULL)
+        return -1;
+    (*n)++;
+    return 0;
+}
+
+int exec_result_take_log(struct isol8_result *res, const struct netlog *log, bool with_logs)
+{
+    size_t n = log == NULL ? 0 : netlog_count(log);
+
+    res->network_logs = calloc(n + 1, sizeof(*res->network_logs));
+    res->security_events = calloc(n + 1, sizeof(*res->security_events));
+    if (res->network_logs == NULL || res->security_events == NULL)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (with_logs &&
+            take_text(res->network_logs, &res->n_network_logs, netlog_json(log, i)) < 0)
+            return -1;
+        if (take_text(res->security_events, &res->n_security_events, netlog_event_json(log, i)) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------
@@ -227,8 +285,23 @@ static bool add_usage(cJSON *j, const isol8_result *res)
     return u != NULL && cJSON_AddNumberToObject(u, "cpuPercent", percent) != NULL &&
            cJSON_AddNumberToObject(u, "memoryMB", peak) != NULL &&
            cJSON_AddNumberToObject(u, "peakMemoryMB", peak) != NULL &&
+           cJSON_AddNumberToObject(u, "networkBytesIn", (double)res->network_bytes_in) != NULL &&
+           cJSON_AddNumberToObject(u, "networkBytesOut", (double)res->network_bytes_out) != NULL &&
            cJSON_AddNumberToObject(u, "cpuMs", (double)us->cpu_us / 1000.0) != NULL &&
            cJSON_AddNumberToObject(u, "wallMs", (double)us->wall_us / 1000.0) != NULL;
+}
+
+static bool add_texts(cJSON *j, const char *key, char *const *texts, size_t n)
+{
+    if (n == 0)
+        return true;
+    cJSON *list = cJSON_AddArrayToObject(j, key);
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        cJSON *raw = cJSON_CreateRaw(texts[i]);
+        ok = raw != NULL && cJSON_AddItemToArray(list, raw);
+    }
+    return ok;
 }
 
 static bool add_files(cJSON *j, const isol8_result *res)
@@ -258,7 +331,10 @@ char *isol8_result_json(const isol8_result *res)
               cJSON_AddStringToObject(j, "runtime", res->runtime) != NULL &&
               cJSON_AddStringToObject(j, "timestamp", res->timestamp) != NULL &&
               cJSON_AddStringToObject(j, "containerId", res->container_id) != NULL &&
-              add_usage(j, res) && add_files(j, res) &&
+              add_usage(j, res) &&
+              add_texts(j, "networkLogs", res->network_logs, res->n_network_logs) &&
+              add_texts(j, "securityEvents", res->security_events, res->n_security_events) &&
+              add_files(j, res) &&
               cJSON_AddStringToObject(j, "verdict", isol8_verdict_name(res->verdict)) != NULL &&
               cJSON_AddStringToObject(j, "verdictDetail", res->detail) != NULL &&
               cJSON_AddBoolToObject(j, "userNamespace", res->has_userns) != NULL;

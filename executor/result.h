@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "executor/host.h"
+#include "proxy/netlog.h"
 
 struct isol8_result {
     char *out, *err; /* captured text, or NULL */
@@ -26,6 +27,11 @@ struct isol8_result {
     isol8_file *files; /* owned, paths and data too */
     size_t n_files;
     bool asked_for_files;
+    char **network_logs; /* one JSON object each, owned */
+    size_t n_network_logs;
+    char **security_events; /* one JSON object each, owned */
+    size_t n_security_events;
+    uint64_t network_bytes_in, network_bytes_out;
 };
 
 /* All that decides a verdict, gathered by the run. */
@@ -50,5 +56,9 @@ struct verdict_facts {
 /** Fill in exit code, verdict and detail. `timeout`, `cancelled` and `output` win in that order;
  * `memory`, `pids` and `disk` need a command that failed and a counter that moved. */
 void exec_result_judge(struct isol8_result *res, const struct verdict_facts *f);
+
+/** Keep the proxy's blocks as security events, and @with_logs all its decisions, as JSON texts.
+ * Return: 0, or -1 when memory is out. */
+int exec_result_take_log(struct isol8_result *res, const struct netlog *log, bool with_logs);
 
 #endif

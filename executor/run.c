@@ -184,6 +184,11 @@ static void fill_result(struct isol8_run *r)
     res->usage.wall_us = ns / 1000;
     res->duration_ms = (int64_t)(ns / 1000000);
     res->is_truncated = r->facts.truncated;
+    res->network_bytes_in = r->sandbox->link.counters.bytes_in;
+    res->network_bytes_out = r->sandbox->link.counters.bytes_out;
+    if (exec_result_take_log(res, r->sandbox->link.log, r->engine->log_network) < 0 &&
+        r->error.status == 0)
+        (void)err_nomem(&r->error);
     clock_iso(clock_wall_ms(), res->timestamp);
     res->out_size = r->streams[0].captured.len;
     res->err_size = r->streams[1].captured.len;
@@ -253,6 +258,8 @@ static int on_timer(struct isol8_run *r)
     case RUN_CREATING:
         return run_fail(r, err_set(&r->error, ISOL8_E_TIMEOUT,
                                    "the sandbox did not start within %d s", RUN_CREATE_MS / 1000));
+    case RUN_INSTALLING:
+        return run_install_timed_out(r);
     case RUN_STAGING:
     case RUN_RUNNING:
         r->facts.timed_out = true;
@@ -311,6 +318,9 @@ static int on_stream(struct isol8_run *r, int i, isol8_event *ev)
 {
     static const enum isol8_event_type types[] = { ISOL8_EVENT_STDOUT, ISOL8_EVENT_STDERR };
     char chunk[READ_BYTES];
+
+    if (r->state == RUN_INSTALLING || r->install_failed)
+        return run_on_install_output(r, i);
     struct output *o = &r->streams[i];
     ssize_t n = read(r->stream_fds[i], chunk, sizeof(chunk));
 
@@ -395,6 +405,8 @@ static void run_free(struct isol8_run *r)
         (void)fd_close(r->stream_fds[i]);
     }
     buf_done(&r->stdin_queue);
+    buf_done(&r->install_text);
+    proxy_rules_free(r->install_rules);
     buf_done(&r->get_data);
     (void)fd_close(r->stdin_fd);
     (void)fd_close(r->get_fd);
@@ -437,6 +449,7 @@ static int run_new(struct isol8_run **out, isol8_engine *e, const isol8_request 
     r->stream_fds[0] = r->stream_fds[1] = -1;
     r->cgroup = (struct cgroup_exec)CGROUP_EXEC_NONE;
     buf_init(&r->stdin_queue, RUN_STDIN_MAX);
+    buf_init(&r->install_text, RUN_INSTALL_TEXT_MAX);
     for (int i = 0; i < 2; i++)
         output_init(&r->streams[i], e->secrets, e->max_output, (flags & ISOL8_RUN_CAPTURE) != 0);
 

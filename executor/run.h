@@ -10,11 +10,13 @@
 #include "executor/sandbox.h"
 
 enum {
-    RUN_EVENTS_MAX = 8,       /* queued at once: two markers, error, exit, and room */
-    RUN_CREATE_MS = 120000,   /* a sandbox not up after this long is given up */
-    RUN_COLLECT_MS = 60000,   /* for fetching output files */
-    RUN_CLOSE_MS = 30000,     /* for the runtime to clean up before it is killed */
-    RUN_PUTS_AHEAD = 16,      /* files sent before the first is acknowledged */
+    RUN_EVENTS_MAX = 8,              /* queued at once: two markers, error, exit, and room */
+    RUN_CREATE_MS = 120000,          /* a sandbox not up after this long is given up */
+    RUN_COLLECT_MS = 60000,          /* for fetching output files */
+    RUN_CLOSE_MS = 30000,            /* for the runtime to clean up before it is killed */
+    RUN_PUTS_AHEAD = 16,             /* files sent before the first is acknowledged */
+    RUN_INSTALL_TEXT_MAX = 16 << 10, /* of the package manager's stderr, for the message */
+    RUN_INSTALL_ID = 0x48000000,
     RUN_STDIN_MAX = 64 << 20, /* bytes queued for stdin */
 };
 #define RUN_OUTPUT_FILES_MAX ((size_t)256 << 20) /* bytes of all output files of one result */
@@ -22,6 +24,7 @@ enum {
 enum run_state {
     RUN_CREATING,   /* waiting for init's hello */
     RUN_STAGING,    /* code and files are being put */
+    RUN_INSTALLING, /* the package manager runs */
     RUN_RUNNING,    /* the main command runs */
     RUN_COLLECTING, /* output files are being fetched */
     RUN_CLOSING,    /* waiting for the streams' and the runtime's end */
@@ -83,8 +86,12 @@ struct isol8_run {
     struct buf get_data;
     size_t got_bytes;
 
+    struct buf install_text; /* the end of what the package manager said on stderr */
+    struct proxy_rules *install_rules;
+    bool install_failed; /* what still comes is the package manager's output */
+
     struct cgroup_exec cgroup;
-    bool has_cgroup;
+    unsigned cgroups; /* made so far */
     bool has_exited;
     bool counted; /* the cgroup's counters were read */
     uint64_t started_ns;
@@ -99,7 +106,16 @@ int run_close_fd(struct isol8_run *r, int fd);
 int run_arm_timer(struct isol8_run *r, int64_t ms, isol8_error *err);
 void run_begin_close(struct isol8_run *r);
 
+/* run_install.c */
+int run_start_install(struct isol8_run *r);
+int run_on_install_output(struct isol8_run *r, int i);
+int run_install_ended(struct isol8_run *r, const struct init_exited *e);
+int run_install_timed_out(struct isol8_run *r);
+
 /* run_talk.c: the conversation with init. */
+int run_start_main(struct isol8_run *r);
+int run_execute(struct isol8_run *r, uint32_t id, int in, const struct buf *strings,
+                const struct init_exec *counts);
 int run_start_staging(struct isol8_run *r);
 int run_on_answer(struct isol8_run *r);
 int run_on_get_data(struct isol8_run *r);

@@ -18,7 +18,7 @@
 #include "oci/seccomp/seccomp.h"
 
 enum {
-    EXEC_ID = 0x40000000,
+    EXEC_ID = 0x40000000, /* the install command's is RUN_INSTALL_ID */
     GET_ID = 0x50000000,
 };
 
@@ -46,8 +46,6 @@ static int send_put(struct isol8_run *r, size_t i)
                         &r->error);
 }
 
-static int start_main_command(struct isol8_run *r);
-
 /* Send as many files as the window allows; when all are in place, execute. */
 static int continue_staging(struct isol8_run *r)
 {
@@ -61,7 +59,9 @@ static int continue_staging(struct isol8_run *r)
             break;
         r->puts_sent++;
     }
-    return r->puts_acked == n ? start_main_command(r) : 0;
+    if (r->puts_acked < n)
+        return 0;
+    return r->rq->n_install > 0 ? run_start_install(r) : run_start_main(r);
 }
 
 int run_start_staging(struct isol8_run *r)
@@ -154,39 +154,49 @@ static int make_streams(struct isol8_run *r, int theirs[2])
     return 0;
 }
 
-static int start_main_command(struct isol8_run *r)
+int run_execute(struct isol8_run *r, uint32_t id, int in, const struct buf *strings,
+                const struct init_exec *counts)
 {
-    auto_buf struct buf strings = BUF_INIT(INIT_STRINGS_MAX);
-    struct initlink_exec x = { .strings = &strings, .in_fd = -1 };
-    int theirs[2] = { -1, -1 }, s;
+    struct initlink_exec x = { .counts = *counts, .strings = strings, .in_fd = in };
+    int theirs[2] = { -1, -1 };
 
-    auto_close int in = make_stdin(r, &s);
-    if (s == 0)
-        s = make_streams(r, theirs);
+    int s = make_streams(r, theirs);
     auto_close int out = theirs[0];
     auto_close int err = theirs[1];
-    if (s == 0)
-        s = exec_plan_strings(&r->plan, r->engine, r->rq, &r->sandbox->image, &strings, &x.counts,
-                              &r->error);
     if (s == 0) {
-        s = cgroup_exec_create(&r->sandbox->cgroup, 1, sandbox_user(r), &r->cgroup, &r->error);
-        r->has_cgroup = s == 0;
+        cgroup_exec_done(&r->cgroup);
+        s = cgroup_exec_create(&r->sandbox->cgroup, ++r->cgroups, sandbox_user(r), &r->cgroup,
+                               &r->error);
     }
     if (s < 0)
         return run_fail(r, s);
-
-    x.in_fd = in;
     x.out_fd = out;
     x.err_fd = err;
     x.cgroup_fd = r->cgroup.dir_fd;
     x.is_strict = r->engine->seccomp == oci_seccomp_strict();
-    r->started_ns = clock_now_ns();
-    s = initlink_exec(r->sandbox->socket_fd, EXEC_ID, &x, &r->error);
+    s = initlink_exec(r->sandbox->socket_fd, id, &x, &r->error);
     if (s != 0)
         return run_fail(r, s < 0 ? s : err_set(&r->error, ISOL8_E_SYS, "init does not answer"));
-    r->state = RUN_RUNNING;
-    failpoint("exec");
     return 0;
+}
+
+int run_start_main(struct isol8_run *r)
+{
+    auto_buf struct buf strings = BUF_INIT(INIT_STRINGS_MAX);
+    struct init_exec counts;
+    int s;
+
+    auto_close int in = make_stdin(r, &s);
+    if (s == 0)
+        s = exec_plan_strings(&r->plan, r->engine, r->rq, &r->sandbox->image, &strings, &counts,
+                              &r->error);
+    if (s < 0)
+        return run_fail(r, s);
+    r->started_ns = clock_now_ns();
+    r->state = RUN_RUNNING;
+    s = run_execute(r, EXEC_ID, in, &strings, &counts);
+    failpoint("exec");
+    return s;
 }
 
 /* Text of isol8's own on the program's stderr, as a shell would put it there. */
@@ -226,7 +236,7 @@ void run_read_counters(struct isol8_run *r)
 
     if (r->counted || r->sandbox == NULL || r->sandbox->state != SANDBOX_BUSY)
         return;
-    if (r->has_cgroup)
+    if (r->cgroup.dir_fd >= 0)
         r->result->usage.cpu_us = cgroup_exec_cpu_us(&r->sandbox->cgroup, &r->cgroup);
     if (cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0) {
         r->facts.oom_kills = c.oom_kills;
@@ -364,6 +374,8 @@ int run_on_answer(struct isol8_run *r)
     if (s < 0)
         return run_fail(r, s);
 
+    if (a.type == INIT_EXITED && a.id == RUN_INSTALL_ID && r->state == RUN_INSTALLING)
+        return run_install_ended(r, &a.exited);
     if (a.type == INIT_EXITED && a.id == EXEC_ID && r->state == RUN_RUNNING)
         return main_command_ended(r, &a.exited);
     if (a.type == INIT_DONE && r->state == RUN_STAGING && a.id >= 1 && a.id <= r->puts_sent) {

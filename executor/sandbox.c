@@ -37,6 +37,8 @@
 #include "base/rand.h"
 #include "executor/failpoint.h"
 #include "executor/record.h"
+#include "executor/trust.h"
+#include "netns/netns.h"
 #include "oci/spec.h"
 #include "oci/userns.h"
 
@@ -99,10 +101,12 @@ static int step_record(struct sandbox *sb, const struct sandbox_args *args, isol
 
 static int step_userns(struct sandbox *sb, const struct sandbox_args *args, isol8_error *err)
 {
-    (void)args;
-    if (!sb->host->user_namespace)
-        return 0;
-    sb->userns_fd = oci_userns_create(sb->ids_base, err);
+    if (!sb->host->user_namespace) {
+        sb->netns_fd = args->is_filtered ? netns_new(err) : -1;
+        return args->is_filtered && sb->netns_fd < 0 ? sb->netns_fd : 0;
+    }
+    sb->userns_fd = args->is_filtered ? oci_userns_create_with_net(sb->ids_base, &sb->netns_fd, err)
+                                      : oci_userns_create(sb->ids_base, err);
     return sb->userns_fd < 0 ? sb->userns_fd : 0;
 }
 
@@ -183,19 +187,39 @@ static size_t collect_binds(struct sandbox *sb, const struct sandbox_args *args,
     return n;
 }
 
+/* The operator's own certificates, mounted over the image's bundle: the images set every runtime's
+ * variables to that one file. */
+static int add_trust(struct sandbox *sb, const struct sandbox_args *args, char path[256],
+                     struct oci_bind *binds, size_t *n, isol8_error *err)
+{
+    const char *ca_file = exec_egress_ca_file(sb->host->egress);
+
+    if (ca_file == NULL || args->layers != NULL || (!args->is_filtered && !args->host_network))
+        return 0;
+    int r = trust_write_bundle(sb->dir_fd, (const char *const *)sb->image.layer_dirs,
+                               sb->image.n_layers, ca_file, err);
+    (void)snprintf(path, 256, "%s/%s", sb->dir, TRUST_FILE_NAME);
+    if (r == 0 && *n < BINDS_MAX)
+        binds[(*n)++] = (struct oci_bind){ path, TRUST_BUNDLE_PATH, true };
+    return r;
+}
+
 static int step_bundle(struct sandbox *sb, const struct sandbox_args *args, isol8_error *err)
 {
     auto_buf struct buf json = BUF_INIT(CONFIG_JSON_MAX);
     struct oci_bind binds[BINDS_MAX];
-    char dirs[2][CGROUP_PATH_MAX + 128], cgroups_path[CGROUP_PATH_MAX + 1], userns[48];
+    char dirs[2][CGROUP_PATH_MAX + 128], cgroups_path[CGROUP_PATH_MAX + 1], userns[48], netns[48],
+        trust[256];
 
     (void)snprintf(cgroups_path, sizeof(cgroups_path), "/%s", sb->cgroup.path);
     (void)snprintf(userns, sizeof(userns), "/proc/%d/fd/%d", getpid(), sb->userns_fd);
+    (void)snprintf(netns, sizeof(netns), "/proc/%d/fd/%d", getpid(), sb->netns_fd);
     struct oci_spec spec = {
         .cgroups_path = cgroups_path,
         .userns_path = sb->userns_fd >= 0 ? userns : NULL,
         .userns_base = sb->ids_base,
         .host_network = args->host_network,
+        .netns_path = sb->netns_fd >= 0 ? netns : NULL,
         .readonly_rootfs = args->readonly_rootfs,
         .sandbox_bytes = args->sandbox_bytes,
         .tmp_bytes = args->tmp_bytes,
@@ -204,7 +228,9 @@ static int step_bundle(struct sandbox *sb, const struct sandbox_args *args, isol
         .binds = binds,
         .n_binds = collect_binds(sb, args, binds, dirs),
     };
-    int r = oci_spec_write(&spec, &json, err);
+    int r = add_trust(sb, args, trust, binds, &spec.n_binds, err);
+    if (r == 0)
+        r = oci_spec_write(&spec, &json, err);
     if (r < 0)
         return r;
 
@@ -251,13 +277,23 @@ static int step_runtime(struct sandbox *sb, const struct sandbox_args *args, iso
     return r;
 }
 
+/* While the runtime is starting: it needs the namespace, but nobody needs the wire before the
+ * program runs. */
+static int step_network(struct sandbox *sb, const struct sandbox_args *args, isol8_error *err)
+{
+    if (!args->is_filtered)
+        return 0;
+    return exec_link_create(&sb->link, sb->host->egress, sb->netns_fd, args->rules, err);
+}
+
 static const struct {
     const char *name; /* also the crash point reached once the step is done */
     int (*run)(struct sandbox *sb, const struct sandbox_args *args, isol8_error *err);
 } steps[] = {
-    { "range", step_range },   { "directory", step_directory }, { "record", step_record },
-    { "userns", step_userns }, { "cgroup", step_cgroup },       { "rootfs", step_rootfs },
-    { "bundle", step_bundle }, { "socket", step_socket },       { "runtime", step_runtime },
+    { "range", step_range },     { "directory", step_directory }, { "record", step_record },
+    { "userns", step_userns },   { "cgroup", step_cgroup },       { "rootfs", step_rootfs },
+    { "bundle", step_bundle },   { "socket", step_socket },       { "runtime", step_runtime },
+    { "network", step_network },
 };
 
 /* ---- Life -------------------------------------------------------------------------------------
@@ -295,7 +331,7 @@ static struct sandbox *sandbox_new(struct isol8_host *h)
     sb->host = h;
     sb->dir_fd = sb->lock_fd = sb->userns_fd = sb->socket_fd = sb->init_socket_fd = -1;
     sb->messages_fd = sb->runtime_pidfd = sb->init_pidfd = sb->creation_lock_fd = -1;
-    sb->rootfs_idmap_fd = -1;
+    sb->rootfs_idmap_fd = sb->netns_fd = -1;
     sb->cgroup = (struct cgroup)CGROUP_NONE;
     return sb;
 }
@@ -419,8 +455,9 @@ void exec_sandbox_kill(struct sandbox *sb)
 
 static void close_all(struct sandbox *sb)
 {
-    int *fds[] = { &sb->socket_fd,  &sb->init_socket_fd, &sb->messages_fd,     &sb->runtime_pidfd,
-                   &sb->init_pidfd, &sb->userns_fd,      &sb->rootfs_idmap_fd, &sb->dir_fd };
+    int *fds[] = { &sb->socket_fd,       &sb->init_socket_fd, &sb->messages_fd,
+                   &sb->runtime_pidfd,   &sb->init_pidfd,     &sb->userns_fd,
+                   &sb->rootfs_idmap_fd, &sb->dir_fd,         &sb->netns_fd };
 
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         *fds[i] = fd_close(*fds[i]);
@@ -434,6 +471,7 @@ int exec_sandbox_remove(struct sandbox *sb, isol8_error *err)
     if (sb->runtime_pidfd >= 0)
         (void)proc_wait(sb->runtime_pidfd, NULL);
     failpoint("ended");
+    exec_link_close(&sb->link);
     close_all(sb);
     drop_creation_lock(sb);
     int r = sb->id[0] == '\0' ? 0 : exec_sandbox_remove_id(sb->host, sb->id, err);
@@ -449,6 +487,7 @@ void exec_sandbox_free(struct sandbox *sb)
         return;
     if (sb->state != SANDBOX_GONE)
         (void)exec_sandbox_remove(sb, NULL); /* what is left is found by the next reaping */
+    netlog_free(sb->link.log);
     free(sb);
 }
 

@@ -17,6 +17,7 @@
 #ifndef EXECUTOR_SANDBOX_H
 #define EXECUTOR_SANDBOX_H
 
+#include "executor/egress.h"
 #include "executor/host.h"
 #include "executor/init/proto.h"
 #include "oci/cgroup.h"
@@ -34,6 +35,8 @@ enum sandbox_state {
 struct sandbox_args {
     const char *image; /* "isol8:python", or "host" */
     bool host_network;
+    bool is_filtered;
+    const struct proxy_rules *rules; /* filtered: outlive the sandbox, or are replaced */
     bool readonly_rootfs;
     uint64_t sandbox_bytes;
     uint64_t tmp_bytes;
@@ -58,7 +61,9 @@ struct sandbox {
     int init_pidfd;       /* -1 until init has spoken */
     int creation_lock_fd; /* shared lock on the state root, until hello */
     bool has_creation_lock;
-    int rootfs_idmap_fd; /* user namespace for a writable root, else -1 */
+    int rootfs_idmap_fd;   /* user namespace for a writable root, else -1 */
+    int netns_fd;          /* filtered: its network namespace, else -1 */
+    struct exec_link link; /* filtered: its wire and its place in the proxy */
     struct cgroup cgroup;
     struct oci_image image;
     struct oci_rootfs rootfs;

@@ -21,10 +21,11 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rand.h"
+#include "executor/egress.h"
 #include "executor/host.h"
 #include "init_digest.h" /* generated: INIT_DIGEST */
 
-#define SKELETON_FORMAT "1" /* counts changes of the tables below */
+#define SKELETON_FORMAT "2" /* counts changes of the tables below */
 
 extern const unsigned char exec_init_binary[];
 extern const unsigned char exec_init_binary_end[];
@@ -55,7 +56,7 @@ static const struct entry skeleton_entries[] = {
     { "etc/group", 0644, "root:x:0:\ntty:x:5:\nsandbox:x:101:\nnogroup:x:65534:\n" },
     { "etc/hosts", 0644, "127.0.0.1\tlocalhost isol8\n::1\tlocalhost isol8\n" },
     { "etc/hostname", 0644, "isol8\n" },
-    { "etc/resolv.conf", 0644, "" },
+    { "etc/resolv.conf", 0644, "nameserver " EGRESS_ADDRESS "\noptions edns0\n" },
     { "etc/nsswitch.conf", 0644,
       "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n"
       "protocols: files\n" },
@@ -121,7 +122,7 @@ static int fill_skeleton(int at)
         if (r < 0)
             return r;
     }
-    return write_file(at, OCI_INIT_PATH + 1, exec_init_binary, n, 0111);
+    return write_file(at, &OCI_INIT_PATH[1], exec_init_binary, n, 0111);
 }
 
 static int fill_host_layer(int at)

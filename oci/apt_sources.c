@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -282,6 +283,18 @@ int apt_sources_find(struct apt_sources *s, char codename[APT_CODENAME_SIZE], is
     return 0;
 }
 
+/* ---- What the entries name ------------------------------------------------------------------- */
+
+static int add_mirrors(const char *path, void *user, isol8_error *err)
+{
+    auto_buf struct buf text = BUF_INIT(APT_SOURCES_MAX);
+
+    (void)err;
+    if (path_read(AT_FDCWD, path, APT_SOURCES_MAX, &text, NULL) == 0) /* else: a key, or absent */
+        hosts_add_text(user, buf_text(&text));
+    return 0;
+}
+
 int apt_sources_hosts(struct hosts *out, isol8_error *err)
 {
     struct apt_sources s;
@@ -291,7 +304,55 @@ int apt_sources_hosts(struct hosts *out, isol8_error *err)
     if (r == 0) {
         hosts_add_text(out, buf_text(&s.list));
         hosts_add_text(out, buf_text(&s.stanzas));
+        (void)apt_named_files(buf_text(&s.list), add_mirrors, out, NULL);
+        (void)apt_named_files(buf_text(&s.stanzas), add_mirrors, out, NULL);
     }
     apt_sources_done(&s);
     return r;
+}
+
+static int call_with(const char *p, size_t n, apt_file_fn fn, void *user, isol8_error *err)
+{
+    char path[PATH_MAX];
+
+    if (n >= sizeof(path))
+        return err_set(err, ISOL8_E_LIMIT, "a path in the host's apt source lists is too long");
+    memcpy(path, p, n);
+    path[n] = '\0';
+    return fn(path, user, err);
+}
+
+int apt_named_files(const char *text, apt_file_fn fn, void *user, isol8_error *err)
+{
+    static const char *const marks[] = { "signed-by", "mirror+file:" };
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+        for (const char *p = text; r == 0 && (p = strcasestr(p, marks[i])) != NULL;) {
+            p += strlen(marks[i]);
+            p += strspn(p, ":= \t\n,");
+            while (r == 0 && *p == '/') { /* a key may be inlined or be a fingerprint as well */
+                p += strspn(p, "/") - 1;
+                size_t n = strcspn(p, " \t\r\n,]");
+                r = call_with(p, n, fn, user, err);
+                p += n;
+                p += strspn(p, " \t\r\n,");
+            }
+        }
+    }
+    return r;
+}
+
+void apt_without_users(const char *text, struct buf *out)
+{
+    const char *p;
+
+    while ((p = strstr(text, "://")) != NULL) {
+        p += 3;
+        (void)buf_add(out, text, (size_t)(p - text));
+        size_t n = strcspn(p, "/?# \t\r\n");
+        const char *at = memrchr(p, '@', n);
+        text = at != NULL ? at + 1 : p;
+    }
+    (void)buf_adds(out, text);
 }

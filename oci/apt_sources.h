@@ -41,6 +41,15 @@ int apt_sources_hosts(struct hosts *out, isol8_error *err);
 void apt_filter_list(const char *text, const char *codename, bool strict, struct buf *out);
 void apt_filter_sources(const char *text, const char *codename, bool strict, struct buf *out);
 
+/** A file that an entry names: a key, or a list of mirrors. A negative status ends the search. */
+typedef int (*apt_file_fn)(const char *path, void *user, isol8_error *err);
+
+/** Call @fn for every absolute path after "signed-by" and "mirror+file:" in @text. */
+int apt_named_files(const char *text, apt_file_fn fn, void *user, isol8_error *err);
+
+/** Append @text, with the user names and passwords removed from the addresses in it. */
+void apt_without_users(const char *text, struct buf *out);
+
 /** VERSION_CODENAME of an os-release text whose ID is debian. Return: false when it is not. */
 bool apt_codename(const char *os_release, char out[APT_CODENAME_SIZE]);
 

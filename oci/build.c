@@ -67,6 +67,25 @@ static int image_name(const char *runtime, char out[OCI_NAME_MAX + 1])
 
 /* ---- What there is --------------------------------------------------------------------------- */
 
+/* An image with the host's source lists is outdated when they change. */
+static int hash_with_sources(struct build *b, isol8_error *err)
+{
+    auto_buf struct buf extra = BUF_INIT(CA_BUNDLE_MAX + 2 * APT_SOURCES_MAX);
+    char codename[APT_CODENAME_SIZE];
+    struct apt_sources s;
+
+    int r = apt_sources_find(&s, codename, err);
+    (void)buf_add(&extra, b->ca.data, b->ca.len);
+    (void)buf_adds(&extra, buf_text(&s.list));
+    (void)buf_adds(&extra, buf_text(&s.stanzas));
+    if (r == 0 && extra.failed)
+        r = err_nomem(err);
+    if (r == 0)
+        r = recipe_hash(b->args->runtime, extra.data, extra.len, b->hash, err);
+    apt_sources_done(&s);
+    return r;
+}
+
 static int prepare(struct build *b, isol8_error *err)
 {
     const char *runtime = b->args->runtime;
@@ -82,6 +101,8 @@ static int prepare(struct build *b, isol8_error *err)
     if (r < 0)
         return err_wrap(err, r, "CA certificates (package ca-certificates)");
     r = recipe_hash("base", b->ca.data, b->ca.len, b->base_hash, err);
+    if (r == 0 && b->recipe.apt_sources != NULL)
+        return hash_with_sources(b, err);
     return r < 0 ? r : recipe_hash(runtime, b->ca.data, b->ca.len, b->hash, err);
 }
 

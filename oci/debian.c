@@ -35,43 +35,67 @@ extern char **environ;
 #define MERGED_USR                                                                                 \
     "for d in bin sbin lib lib64; do mkdir -p \"$1/usr/$d\" && ln -s \"usr/$d\" \"$1/$d\"; done"
 
+/* debian_args.list; the archives are still there. Files are known by their checksums, which are
+ * found without unpacking anything. */
+#define DESCRIBE                                                                                   \
+    "set -e; cd \"$1\"; mkdir -p \"$(dirname %s)\"; "                                              \
+    "for f in var/cache/apt/archives/*.deb; do "                                                   \
+    "dpkg-deb -f \"$f\" Package Version Architecture Multi-Arch Provides; "                        \
+    "dpkg-deb -I \"$f\" md5sums 2>/dev/null | sed 's/^/ /'; echo; done >%s"
+
 /* ---- apt's configuration --------------------------------------------------------------------- */
 
-/* Settings of the host that decide whether the archive can be reached at all; the rest is
- * mmdebstrap's business. */
+struct selection {
+    const char *const *words;
+    size_t n;
+    struct buf *out;
+};
+
 static void keep_setting(const char *line, void *user)
 {
-    static const char *const words[] = {
-        "Proxy",  "Check-Valid-Until", "Check-Date", "Verify-", "CaInfo", "CaPath", "SslCert",
-        "SslKey", "Timeout",           "Retries",    "ForceIPv"
-    };
-    struct buf *out = user;
+    const struct selection *s = user;
 
     if (strncmp(line, "Acquire::", 9) != 0 || strstr(line, " \"\";") != NULL)
         return;
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (strcasestr(line, words[i]) != NULL) {
-            (void)buf_addf(out, "%s\n", line);
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcasestr(line, s->words[i]) != NULL) {
+            (void)buf_addf(s->out, "%s\n", line);
             return;
         }
     }
 }
 
-static int write_apt_conf(const struct debian_args *a, isol8_error *err)
+int debian_settings(const char *const *words, size_t n, struct buf *out, int cancel_fd,
+                    isol8_error *err)
 {
     static const char *const argv[] = { "apt-config", "dump", "Acquire", NULL };
-    auto_buf struct buf conf = BUF_INIT(APT_CONF_MAX);
+    struct selection selection = { .words = words, .n = n, .out = out };
     struct proc_args p = PROC_ARGS_INIT;
 
     p.file = argv[0];
     p.argv = argv;
-    int r = proc_run(&p, keep_setting, &conf, NULL, a->cancel_fd, err);
+    int r = proc_run(&p, keep_setting, &selection, NULL, cancel_fd, err);
     if (r < 0)
         return r;
+    return out->failed ? err_set(err, ISOL8_E_LIMIT, "the host's apt configuration is too large")
+                       : 0;
+}
+
+/* Settings of the host that decide whether the archive can be reached at all; the rest is
+ * mmdebstrap's business. */
+static int write_apt_conf(const struct debian_args *a, isol8_error *err)
+{
+    static const char *const words[] = {
+        "Proxy",  "Check-Valid-Until", "Check-Date", "Verify-", "CaInfo", "CaPath", "SslCert",
+        "SslKey", "Timeout",           "Retries",    "ForceIPv"
+    };
+    auto_buf struct buf conf = BUF_INIT(APT_CONF_MAX);
+
     (void)buf_adds(&conf, "Dir::Etc::netrc \"/etc/apt/auth.conf\";\n"
                           "Dir::Etc::netrcparts \"/etc/apt/auth.conf.d\";\n");
-    if (conf.failed)
-        return err_set(err, ISOL8_E_LIMIT, "the host's apt configuration is too large");
+    int r = debian_settings(words, ARRAY_LEN(words), &conf, a->cancel_fd, err);
+    if (r < 0)
+        return r;
     /* 0600: it may hold a proxy's password. */
     return path_replace(a->tmp_fd, "apt.conf", conf.data, conf.len, 0600, false, err);
 }
@@ -84,6 +108,7 @@ struct command {
     char stanzas[PATH_MAX];
     char aptopt[PATH_MAX];
     char tmpdir[PATH_MAX];
+    char describe[1024];
     char *include; /* owned */
     const char *argv[24];
     const char *env[ENV_MAX + 4];
@@ -157,6 +182,11 @@ static int build_command(struct command *c, const struct debian_args *a,
     c->argv[n++] = "--format=directory";
     c->argv[n++] = c->aptopt;
     c->argv[n++] = "--setup-hook=" MERGED_USR;
+    if (a->list != NULL) {
+        (void)snprintf(c->describe, sizeof(c->describe), "--extract-hook=" DESCRIBE, a->list,
+                       a->list);
+        c->argv[n++] = c->describe;
+    }
     c->argv[n++] = c->include;
     c->argv[n++] = codename;
     c->argv[n++] = c->tree;

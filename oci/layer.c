@@ -75,6 +75,7 @@ static int add_packages(struct work *w, isol8_error *err)
                                 .tree = TREE,
                                 .packages = r->packages.items,
                                 .n_packages = r->packages.n,
+                                .list = r->package_list,
                                 .line = debian_line,
                                 .user = w,
                                 .cancel_fd = w->a->build->cancel_fd };
@@ -88,14 +89,39 @@ static int open_tree(struct work *w, isol8_error *err)
     return w->tree_fd < 0 ? w->tree_fd : 0;
 }
 
+static bool is_kept(const struct recipe *r, const char *pattern)
+{
+    for (size_t i = 0; i < r->keep.n; i++) {
+        if (strcmp(r->keep.items[i], pattern) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int exclude(struct work *w, isol8_error *err)
+{
+    const struct recipe *base = w->a->base, *own = w->a->recipe;
+    auto_free const char **patterns = calloc(base->exclude.n + 1, sizeof(*patterns));
+    size_t n = 0;
+
+    if (patterns == NULL)
+        return err_nomem(err);
+    for (size_t i = 0; i < base->exclude.n; i++) {
+        if (!is_kept(own, base->exclude.items[i]))
+            patterns[n++] = base->exclude.items[i];
+    }
+    int r = tree_exclude(w->tree_fd, patterns, n, err);
+    if (r == 0 && own != base)
+        r = tree_exclude(w->tree_fd, own->exclude.items, own->exclude.n, err);
+    return r;
+}
+
 /* What Debian's packages brought, without what nobody needs and what the base has already. */
 static int trim(struct work *w, isol8_error *err)
 {
     const struct layer_args *a = w->a;
 
-    int r = tree_exclude(w->tree_fd, a->base->exclude.items, a->base->exclude.n, err);
-    if (r == 0 && a->recipe != a->base)
-        r = tree_exclude(w->tree_fd, a->recipe->exclude.items, a->recipe->exclude.n, err);
+    int r = exclude(w, err);
     if (r == 0)
         r = tree_normalise(w->tree_fd, err);
     if (r < 0 || a->below == NULL)
@@ -177,6 +203,8 @@ static int populate(struct work *w, isol8_error *err)
         r = layer_add_npm(w->a, w->tmp_fd, w->tree_fd, err);
     if (r == 0)
         r = add_files(w, err);
+    if (r == 0 && w->a->recipe->apt_sources != NULL)
+        r = layer_add_apt(w->a, w->tree_fd, err);
     if (r == 0)
         r = add_dirs(w, err);
     if (r == 0)

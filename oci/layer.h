@@ -42,6 +42,9 @@ void layer_say(const struct layer_args *a, const char *fmt, ...)
 /** Download and unpack the recipe's npm packages. */
 int layer_add_npm(const struct layer_args *a, int tmp_fd, int tree_fd, isol8_error *err);
 
+/** Write the host's apt sources for Debian, and what they name, where the recipe wants them. */
+int layer_add_apt(const struct layer_args *a, int tree_fd, isol8_error *err);
+
 /** Run the recipe's script in a sandbox over the tree at @tree_path and take what it yields. */
 int layer_run(const struct layer_args *a, const char *tree_path, int tree_fd, isol8_error *err);
 

@@ -254,6 +254,8 @@ static int parse_rest(struct recipe *r, isol8_error *err)
     if (status == 0)
         status = read_list(r->doc, "exclude", &r->exclude, err);
     if (status == 0)
+        status = read_list(r->doc, "keep", &r->keep, err);
+    if (status == 0)
         status = read_list(r->doc, "applets", &r->applets, err);
     if (status == 0)
         status = read_list(r->doc, "dirs", &r->dirs, err);
@@ -267,10 +269,16 @@ static int parse_rest(struct recipe *r, isol8_error *err)
         return status;
     r->run_file = json_string(run, "file");
     r->ca_bundle = json_string(r->doc, "caBundle");
+    r->package_list = json_string(r->doc, "packageList");
+    r->apt_sources = json_string(r->doc, "aptSources");
     if (run != NULL && r->run_file == NULL)
         return bad("run", err);
     if (r->ca_bundle != NULL && !tar_name_ok(r->ca_bundle))
         return bad("caBundle", err);
+    if (r->package_list != NULL && !tar_name_ok(r->package_list))
+        return bad("packageList", err);
+    if (r->apt_sources != NULL && !tar_name_ok(r->apt_sources))
+        return bad("aptSources", err);
     if (!paths_ok(&r->dirs) || !paths_ok(&r->applets))
         return bad("dirs", err);
     for (size_t i = 0; i < r->links.n; i++) {
@@ -309,7 +317,7 @@ int recipe_parse(struct recipe *out, const char *dir, const char *arch, const ch
 
 void recipe_done(struct recipe *r)
 {
-    struct recipe_list *lists[] = { &r->packages, &r->exclude,  &r->applets,
+    struct recipe_list *lists[] = { &r->packages, &r->exclude,  &r->keep,        &r->applets,
                                     &r->dirs,     &r->run_take, &r->lock_exclude };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)

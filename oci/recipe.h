@@ -5,10 +5,13 @@
  * images/<runtime>/recipe.json, compiled into the library together with the files it names:
  *
  *   packages  Debian packages (their dependencies come along)
+ *   packageList  where a description of those packages goes, with the files of each
+ *   aptSources   where the host's source lists for Debian go, with their keys (etc/apt)
  *   npm       [{package, version, integrity, take, exclude}]; package and integrity may be objects
  *             {"amd64": ..., "arm64": ...}; take maps a path in the package to one in the image
  *   lock      {file, to, exclude}: packages of a dependency tree, installed below "to"
- *   exclude   patterns of what is left out (fnmatch over whole paths)
+ *   exclude   patterns of what is left out (fnmatch over whole paths), the base's as well
+ *   keep      those of the base's patterns that do not count here, spelled as they are there
  *   files     [{file, to, mode}]: files of the recipe's own folder
  *   links     {path: target}; applets: names that busybox serves unless something else does
  *   dirs      empty directories; caBundle: where the host's CA certificates go
@@ -28,7 +31,7 @@ enum {
 };
 
 /* Part of every build hash: raise it when the builder puts something else on the disk. */
-#define RECIPE_FORMAT "1"
+#define RECIPE_FORMAT "2"
 
 struct recipe_file {
     const char *dir;
@@ -76,15 +79,17 @@ struct recipe_copy {
 struct recipe {
     cJSON *doc;  /* owned: recipe.json */
     cJSON *lock; /* owned: the lock's document, or NULL */
-    struct recipe_list packages, exclude, applets, dirs, run_take, lock_exclude;
+    struct recipe_list packages, exclude, keep, applets, dirs, run_take, lock_exclude;
     struct recipe_pairs links, env;
     struct recipe_npm *npm; /* the lock's packages included */
     size_t n_npm;
     struct recipe_copy *files;
     size_t n_files;
-    const char *ca_bundle; /* or NULL */
-    const char *lock_to;   /* or NULL */
-    const char *run_file;  /* or NULL */
+    const char *ca_bundle;    /* or NULL */
+    const char *package_list; /* or NULL */
+    const char *apt_sources;  /* or NULL */
+    const char *lock_to;      /* or NULL */
+    const char *run_file;     /* or NULL */
 };
 
 void recipe_done(struct recipe *r); /* zeroed or half-filled is fine */

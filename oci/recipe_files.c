@@ -10,6 +10,8 @@ DECLARE(recipe_base);
 DECLARE(recipe_base_build);
 DECLARE(recipe_base_nsswitch);
 DECLARE(recipe_bash);
+DECLARE(recipe_bash_build);
+DECLARE(recipe_bash_install);
 DECLARE(recipe_python);
 DECLARE(recipe_python_build);
 DECLARE(recipe_node);
@@ -29,6 +31,8 @@ static const struct recipe_file files[] = {
     FILE_ENTRY("base", "build.sh", recipe_base_build),
     FILE_ENTRY("base", "nsswitch.conf", recipe_base_nsswitch),
     FILE_ENTRY("bash", "recipe.json", recipe_bash),
+    FILE_ENTRY("bash", "build.sh", recipe_bash_build),
+    FILE_ENTRY("bash", "apt-install", recipe_bash_install),
     FILE_ENTRY("python", "recipe.json", recipe_python),
     FILE_ENTRY("python", "build.sh", recipe_python_build),
     FILE_ENTRY("node", "recipe.json", recipe_node),

@@ -80,8 +80,13 @@ static void add_namespaces(const struct oci_spec *s, struct buf *b)
 {
     (void)buf_adds(b, "\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},"
                       "{\"type\":\"uts\"},{\"type\":\"cgroup\"}");
-    if (!s->host_network)
+    if (s->netns_path != NULL) {
+        (void)buf_adds(b, ",{\"type\":\"network\",\"path\":");
+        add_string(b, s->netns_path);
+        (void)buf_adds(b, "}");
+    } else if (!s->host_network) {
         (void)buf_adds(b, ",{\"type\":\"network\"}");
+    }
     if (s->userns_path != NULL) {
         (void)buf_adds(b, ",{\"type\":\"user\",\"path\":");
         add_string(b, s->userns_path);

@@ -24,6 +24,7 @@ struct oci_spec {
     const char *userns_path;  /* NULL: no user namespace */
     uint32_t userns_base;     /* host id of id 0 */
     bool host_network;
+    const char *netns_path; /* an existing network namespace; NULL: a new one */
     bool readonly_rootfs;
     uint64_t sandbox_bytes;  /* size of the tmpfs /sandbox */
     uint64_t tmp_bytes;      /* size of the tmpfs /tmp */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,6 +19,7 @@ struct creator {
     uint32_t uid;
     uint32_t gid;
     uint32_t count; /* of ids mapped */
+    bool with_net;  /* also make a network namespace */
     int child_end;  /* its read ends when the parent is done, or dead */
 };
 
@@ -37,12 +39,14 @@ static int create_and_hold(void *user)
     else if (syscall(SYS_setresgid, c->gid, c->gid, c->gid) < 0 ||
              syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0 || unshare(CLONE_NEWUSER) < 0)
         errnum = errno;
+    else if (c->with_net && unshare(CLONE_NEWNET) < 0) /* in the new namespace it may */
+        errnum = errno;
     if (write(c->child_end, &errnum, sizeof(errnum)) == (ssize_t)sizeof(errnum) && errnum == 0)
         (void)!read(c->child_end, &byte, 1);
     return errnum;
 }
 
-static int map_and_open(pid_t pid, const struct creator *c, isol8_error *err)
+static int map_and_open(pid_t pid, const struct creator *c, int *net_fd, isol8_error *err)
 {
     char dir[32], uid_map[48], gid_map[48];
 
@@ -61,10 +65,18 @@ static int map_and_open(pid_t pid, const struct creator *c, isol8_error *err)
     int ns = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
     if (ns < 0)
         return err_sys(err, errno, "cannot open a user namespace");
+    if (c->with_net) {
+        *net_fd = openat(proc, "ns/net", O_RDONLY | O_CLOEXEC);
+        if (*net_fd < 0) {
+            int e = errno;
+            (void)fd_close(ns);
+            return err_sys(err, e, "cannot open a network namespace");
+        }
+    }
     return ns;
 }
 
-static int create(struct creator *c, isol8_error *err)
+static int create(struct creator *c, int *net_fd, isol8_error *err)
 {
     auto_close int pidfd = -1;
     int pair[2], errnum = 0;
@@ -86,7 +98,7 @@ static int create(struct creator *c, isol8_error *err)
     else if (errnum != 0)
         ns = err_sys(err, errnum, "cannot create a user namespace (id %u)", c->uid);
     else
-        ns = map_and_open(pid, c, err);
+        ns = map_and_open(pid, c, net_fd, err);
     mine = fd_close(mine);
     (void)proc_wait(pidfd, NULL);
     return ns;
@@ -96,12 +108,19 @@ int oci_userns_create(uint32_t base, isol8_error *err)
 {
     struct creator c = { .uid = base, .gid = base, .count = OCI_USERNS_SIZE };
 
-    return create(&c, err);
+    return create(&c, NULL, err);
+}
+
+int oci_userns_create_with_net(uint32_t base, int *net_fd, isol8_error *err)
+{
+    struct creator c = { .uid = base, .gid = base, .count = OCI_USERNS_SIZE, .with_net = true };
+
+    return create(&c, net_fd, err);
 }
 
 int oci_userns_create_single(uint32_t uid, uint32_t gid, isol8_error *err)
 {
     struct creator c = { .uid = uid, .gid = gid, .count = 1 };
 
-    return create(&c, err);
+    return create(&c, NULL, err);
 }

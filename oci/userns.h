@@ -25,6 +25,14 @@
  */
 int oci_userns_create(uint32_t base, isol8_error *err);
 
+/**
+ * oci_userns_create_with_net() - The same, and an empty network namespace that belongs to it
+ *
+ * The runtime joins the user namespace first and may then join only namespaces owned by it.
+ * @net_fd: Returned
+ */
+int oci_userns_create_with_net(uint32_t base, int *net_fd, isol8_error *err);
+
 /** A user namespace that maps just id 0, to @uid and @gid: the id mapping of an image layer. */
 int oci_userns_create_single(uint32_t uid, uint32_t gid, isol8_error *err);
 

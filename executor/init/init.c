@@ -35,11 +35,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "executor/init/files.h"
 #include "executor/init/proto.h"
 
 enum {
@@ -88,114 +88,6 @@ static void answer_not_started(uint32_t id, int errnum, enum init_stage stage)
     struct init_exited e = { .wait_status = 127 << 8, .errnum = errnum, .stage = stage };
 
     answer(INIT_EXITED, id, &e, sizeof(e));
-}
-
-static bool is_full(const char *mount)
-{
-    struct statfs s;
-
-    return statfs(mount, &s) == 0 && (s.f_bavail == 0 || (s.f_files > 0 && s.f_ffree == 0));
-}
-
-/* ---- Files ----------------------------------------------------------------------------------- */
-
-/* Make the parent directories of @path; it is changed and restored on the way. */
-static int make_parents(char *path)
-{
-    for (char *p = path + 1; *p != '\0'; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        int r = mkdir(path, 0755);
-        int saved = errno;
-        *p = '/';
-        /* EROFS and EACCES are what an existing read-only parent may answer instead of EEXIST. */
-        if (r < 0 && saved != EEXIST && saved != EROFS && saved != EACCES)
-            return saved;
-    }
-    return 0;
-}
-
-/* Open a regular file, and nothing else, without waiting on a FIFO or taking a terminal. */
-static int open_regular(const char *path, int flags, mode_t mode, enum init_stage *stage)
-{
-    struct stat st;
-    int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
-
-    if (fd < 0) {
-        *stage = errno == ELOOP ? INIT_STAGE_KIND : INIT_STAGE_OPEN;
-        return -errno;
-    }
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        (void)close(fd);
-        *stage = INIT_STAGE_KIND;
-        return -EINVAL;
-    }
-    return fd;
-}
-
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t w = write(fd, p, n);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0)
-            return errno;
-        p += w;
-        n -= (size_t)w;
-    }
-    return 0;
-}
-
-static int copy_all(int from, int to)
-{
-    static char chunk[64 * 1024];
-
-    for (;;) {
-        ssize_t r = read(from, chunk, sizeof(chunk));
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0)
-            return errno;
-        if (r == 0)
-            return 0;
-        int e = write_all(to, chunk, (size_t)r);
-        if (e != 0)
-            return e;
-    }
-}
-
-/* Content from @data, or from @pipe when that is not -1. Return: an errno, or 0. */
-static int put_file(char *path, mode_t mode, const char *data, size_t n, int pipe,
-                    enum init_stage *stage)
-{
-    *stage = INIT_STAGE_PARENTS;
-    int e = make_parents(path);
-    if (e != 0)
-        return e;
-    int fd = open_regular(path, O_WRONLY | O_CREAT, mode, stage);
-    if (fd < 0)
-        return -fd;
-    *stage = INIT_STAGE_COPY;
-    e = ftruncate(fd, 0) < 0 || fchmod(fd, mode) < 0 ? errno : 0;
-    if (e == 0)
-        e = pipe >= 0 ? copy_all(pipe, fd) : write_all(fd, data, n);
-    if (close(fd) < 0 && e == 0)
-        e = errno;
-    return e;
-}
-
-static int get_file(const char *path, int pipe, enum init_stage *stage)
-{
-    int fd = open_regular(path, O_RDONLY, 0, stage);
-
-    if (fd < 0)
-        return -fd;
-    *stage = INIT_STAGE_COPY;
-    int e = copy_all(fd, pipe);
-    (void)close(fd);
-    return e;
 }
 
 /* ---- Jobs ------------------------------------------------------------------------------------ */
@@ -257,8 +149,8 @@ static void start_copy(uint32_t id, const struct copy *c)
         die_first();
         (void)prctl(PR_SET_DUMPABLE, 0);
         unblock_signals();
-        _exit(c->type == INIT_PUT ? put_file(c->path, c->mode, c->data, c->n, c->pipe, &stage)
-                                  : get_file(c->path, c->pipe, &stage));
+        _exit(c->type == INIT_PUT ? file_put(c->path, c->mode, c->data, c->n, c->pipe, &stage)
+                                  : file_get(c->path, c->pipe, &stage));
     }
     if (c->pipe >= 0)
         (void)close(c->pipe);
@@ -396,8 +288,8 @@ static void end_job(struct job *job, int status)
             e.errnum = failure.errnum;
             e.stage = failure.stage;
         }
-        e.full = (is_full("/sandbox") ? INIT_FULL_SANDBOX : 0u) |
-                 (is_full("/tmp") ? INIT_FULL_TMP : 0u);
+        e.full = (file_system_full("/sandbox") ? INIT_FULL_SANDBOX : 0u) |
+                 (file_system_full("/tmp") ? INIT_FULL_TMP : 0u);
         (void)close(job->report_fd);
         answer(INIT_EXITED, job->id, &e, sizeof(e));
     }
@@ -534,7 +426,7 @@ static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n
     c.data = path + used;
     c.n = put.inline_size;
     if (is_small(c.n)) {
-        int errnum = put_file(path, c.mode, c.data, c.n, -1, &stage);
+        int errnum = file_put(path, c.mode, c.data, c.n, -1, &stage);
         answer_done(id, errnum, stage);
     } else {
         start_copy(id, &c);

@@ -72,6 +72,28 @@ enum isol8_log_level {
     ISOL8_LOG_DEBUG,
 };
 
+/* A name with fixed addresses, for split DNS and tests. */
+typedef struct isol8_fixed_host {
+    const char *name;
+    const char *const *addresses;
+    size_t n_addresses;
+} isol8_fixed_host;
+
+/* The operator's settings of the filtered network; they bind every engine on the host. */
+typedef struct isol8_network_settings {
+    const isol8_fixed_host *hosts;
+    size_t n_hosts;
+    const char *const *allow_addresses; /* ranges that the address guard lets through */
+    size_t n_allow_addresses;
+    const uint16_t *ports; /* none: any */
+    size_t n_ports;
+    const char *upstream_proxy; /* "http://proxy.example:3128"; NULL: direct */
+    const char *ca_file;        /* certificates that sandboxes trust in addition; NULL: none */
+    unsigned connections;       /* of one sandbox at once; 0: 256 */
+    uint64_t bytes_per_second;  /* of one sandbox; 0: no limit */
+    uint64_t bytes;             /* of one sandbox; 0: no limit */
+} isol8_network_settings;
+
 /* Receives one log line without a newline; may be called from any thread. */
 typedef void (*isol8_log_fn)(enum isol8_log_level level, const char *line, void *user);
 
@@ -82,7 +104,8 @@ typedef struct isol8_host_options {
     const char *runtime;       /* OCI runtime with runc's command line; NULL: runc */
     const char *cgroup_parent; /* below every cgroup hierarchy's root; NULL: isol8 */
     bool user_namespace;       /* default true; false is the operator's explicit choice */
-    isol8_log_fn log;          /* NULL: silent */
+    isol8_network_settings network;
+    isol8_log_fn log; /* NULL: silent */
     enum isol8_log_level log_level;
     void *log_user;
 } isol8_host_options;
@@ -114,7 +137,12 @@ typedef struct isol8_pair {
 
 typedef struct isol8_options {
     size_t size;
-    const char *network;       /* "none" (default), "host", "filtered" */
+    const char *network;      /* "none" (default), "host", "filtered" */
+    const char *const *allow; /* patterns; used in "filtered": none allows every public host */
+    size_t n_allow;
+    const char *const *deny; /* patterns; win over allow */
+    size_t n_deny;
+    bool log_network;          /* keep the proxy's decisions for the result */
     double cpu_limit;          /* cores, default 1; 0: no limit */
     const char *memory_limit;  /* default "512m"; "0": no limit */
     int64_t pids_limit;        /* default 64, agent 200 (-2: that default); 0 or -1: no limit */
@@ -175,7 +203,9 @@ typedef struct isol8_request {
     size_t n_files;
     const char *const *output_paths; /* read after the run; unreadable ones are left out */
     size_t n_output_paths;
-    const char *workdir; /* inside /sandbox; NULL: /sandbox */
+    const char *workdir;        /* inside /sandbox; NULL: /sandbox */
+    const char *const *install; /* packages for the runtime's package manager, before the code */
+    size_t n_install;
 } isol8_request;
 
 ISOL8_API void isol8_request_init(isol8_request *rq);
@@ -244,6 +274,12 @@ ISOL8_API bool isol8_result_user_namespace(const isol8_result *res);
 /** Output files that could be read, in the order asked for. */
 ISOL8_API size_t isol8_result_file_count(const isol8_result *res);
 ISOL8_API const isol8_file *isol8_result_file(const isol8_result *res, size_t i);
+/** Decisions of the proxy, when log_network was set: one JSON object each, NUL-terminated. */
+ISOL8_API size_t isol8_result_network_log_count(const isol8_result *res);
+ISOL8_API const char *isol8_result_network_log(const isol8_result *res, size_t i);
+/** Refused connections and requests as security events, whether or not log_network was set. */
+ISOL8_API size_t isol8_result_security_event_count(const isol8_result *res);
+ISOL8_API const char *isol8_result_security_event(const isol8_result *res, size_t i);
 /** The whole result as the JSON object of the API; free() it. NULL when out of memory. */
 ISOL8_API char *isol8_result_json(const isol8_result *res);
 ISOL8_API void isol8_result_free(isol8_result *res);
@@ -304,6 +340,24 @@ ISOL8_API int isol8_run_finish(isol8_run *run, isol8_result **out, isol8_error *
 /** Start, wait, finish: the buffered form. stdout and stderr are in the result. */
 ISOL8_API int isol8_execute(isol8_engine *engine, const isol8_request *rq, isol8_result **out,
                             isol8_error *err);
+
+/* ---- Policy -----------------------------------------------------------------------------------
+ */
+
+/* What the filtered network would do with an address. */
+typedef struct isol8_policy_answer {
+    bool is_allowed;
+    uint16_t port;
+    char host[256];   /* normalised */
+    char address[64]; /* the address that would be connected to; "" when unknown or refused */
+    char rule[256];   /* the pattern that decided; "" when none did */
+    char reason[160];
+} isol8_policy_answer;
+
+/** Judge "https://host/..." or "host:port" by the engine's lists and the host's settings, without
+ * running anything; resolves the name. Return: 0, ISOL8_E_INVAL */
+ISOL8_API int isol8_policy_check(isol8_engine *engine, const char *url, isol8_policy_answer *out,
+                                 isol8_error *err);
 
 /* ---- Images ---------------------------------------------------------------------------------- */
 

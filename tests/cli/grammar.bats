@@ -20,8 +20,8 @@ setup() {
 @test "help lists the commands in order, and only those that work" {
     isol8 help
     is "$status" 0
-    commands=$(printf '%s\n' "$out" | sed -n '/^Commands:/,$p' | awk 'NR > 1 { print $1 }' | xargs)
-    is "$commands" "setup run config cleanup doctor help"
+    commands=$(printf '%s\n' "$out" | sed -n '/^Commands:/,$p' | awk '/^  [a-z]/ { print $1 }' | xargs)
+    is "$commands" "setup run config cleanup doctor policy help"
 }
 
 @test "help of a command, in all its spellings" {
@@ -108,14 +108,14 @@ setup() {
         isol8 help $command
         fails_with "[ERR] '$command' is not available in this build yet."
     done
-    for flag in --install=x --setup=x --url=x --github=x --gist=x --hash=x \
-        --allow-insecure-code-url --host=x --key=x --session-id=x --persistent --persist \
-        --agent-flags=x --log-network --allow=x --deny=x; do
+    for flag in --setup=x --url=x --github=x --gist=x --hash=x --allow-insecure-code-url --host=x \
+        --key=x --session-id=x --persistent --persist --agent-flags=x; do
         isol8 run $flag -e 1
         fails_with "[ERR] ${flag%%=*} is not available in this build yet."
     done
     isol8 run --help
-    [[ "$out" != *--install* && "$out" != *--allow* && "$out" != *--persist* ]]
+    [[ "$out" != *--setup* && "$out" != *--persist* ]]
+    has "$out" "--install <package>"
 }
 
 @test "output that cannot be written is an error" {

@@ -46,11 +46,36 @@ bad() {
 @test "network modes" {
     bad '--net <mode>' internet "Allowed choices are none, host, filtered." --net internet -e 1
     bad '--net <mode>' '' "Allowed choices are none, host, filtered." --net= -e 1
+}
+
+@test "a bad pattern is named by list and number before anything starts" {
+    for mode in none filtered; do
+        isol8 run --net $mode --allow '^a$' --allow '^(b$' -e 1
+        is "$status" 1
+        has "$err" "[ERR] network.whitelist[1]: '^(b$'"
+        isol8 run --net $mode --deny '[z-a]' -e 1
+        is "$status" 1
+        has "$err" "[ERR] network.blacklist[0]: '[z-a]'"
+    done
+    echo '{"network": {"blacklist": ["*"]}}' >isol8.config.json
     isol8 run --net filtered -e 1
-    fails_with "[ERR] --net filtered is not available in this build yet. Use --net none or --net host."
-    echo '{"defaults": {"network": "filtered"}}' >isol8.config.json
-    isol8 run -e 1
-    fails_with "[ERR] --net filtered is not available in this build yet. Use --net none or --net host."
+    is "$status" 1
+    has "$err" "[ERR] network.blacklist[0]: '*'"
+    isol8 policy check https://example.org/
+    is "$status" 1
+    has "$err" "network.blacklist[0]: '*'"
+}
+
+@test "policy check needs its word and an address" {
+    for args in "" check "chek https://example.org/"; do
+        # shellcheck disable=SC2086
+        isol8 policy $args
+        fails_with "[ERR] usage: isol8 policy check [options] URL..."
+    done
+    isol8 policy check 'http://user@[::1/'
+    is "$status" 1
+    is "$out" ""
+    has "$err" "is not an address"
 }
 
 @test "secrets and variables" {

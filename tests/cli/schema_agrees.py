@@ -55,7 +55,7 @@ KEYS = {
     "network.hosts": HOSTS,
     "network.allowAddresses": RANGES,
     "network.ports": PORTS,
-    "network.upstreamProxy": (["http://p:1", "https://p", None], ["p:1", "http://", "http:///x", 1, ""]),
+    "network.upstreamProxy": (["http://p:1", "http://p", "http://p:1/", None], ["p:1", "https://p", "http://u:w@p", "http://", "http:///x", 1, ""]),
     "network.caFile": TEXT,
     "network.limits": ([{}, None], [[], 1, "x"]),
     "network.limits.connections": COUNT,

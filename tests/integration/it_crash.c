@@ -75,10 +75,13 @@ static int wait_for(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static const char *const run_true[] = { "isol8", "run", "--image", "host", "--cmd", "true", NULL };
-static const char *const run_long[] = { "isol8",     "run",   "--image", "host",
-                                        "--timeout", "60000", "--cmd",   "sleep 50 & sleep 50",
-                                        NULL };
+static const char *const run_true[] = { "isol8",    "run",   "--image", "host", "--net",
+                                        "filtered", "--cmd", "true",    NULL };
+static const char *const run_long[] = {
+    "isol8",    "run",       "--image", "host",  "--net",
+    "filtered", "--timeout", "60000",   "--cmd", "sleep 50 & sleep 50",
+    NULL
+};
 static const char *const cleanup[] = { "isol8", "cleanup", "--force", NULL };
 
 /* ---- What is left
@@ -176,23 +179,9 @@ static void until_runtime_ended(void)
  * -------------------------------------------------------------------------------------- */
 
 static const char *const points[] = {
-    "range",
-    "directory",
-    "record",
-    "userns",
-    "cgroup",
-    "rootfs",
-    "bundle",
-    "socket",
-    "runtime",
-    "hello",
-    "limits",
-    "exec",
-    "exited",
-    "closed",
-    "ended",
-    "cgroup-removed",
-    "directory-removed",
+    "range",  "directory", "record",  "userns",  "cgroup",         "rootfs",
+    "bundle", "socket",    "runtime", "network", "hello",          "limits",
+    "exec",   "exited",    "closed",  "ended",   "cgroup-removed", "directory-removed",
 };
 
 static void test_then_cleanup(void **state)

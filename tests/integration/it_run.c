@@ -551,8 +551,14 @@ static void test_option_errors(void **state)
     assert_string_equal(err.msg,
                         "Invalid memory limit format: \"64x\". Use e.g. \"512m\", \"1g\".");
     o = it_options();
+    o.network = "internet";
+    assert_int_equal(isol8_create(&e, it_host(), &o, &err), ISOL8_E_INVAL);
+    o = it_options();
     o.network = "filtered";
-    assert_int_equal(isol8_create(&e, it_host(), &o, &err), ISOL8_E_UNSUPPORTED);
+    o.allow = (const char *const[]){ "^a$", "(" };
+    o.n_allow = 2;
+    assert_int_equal(isol8_create(&e, it_host(), &o, &err), ISOL8_E_INVAL);
+    assert_non_null(strstr(err.msg, "network.whitelist[1]"));
     o = it_options();
     o.timeout_ms = 0;
     assert_int_equal(isol8_create(&e, it_host(), &o, &err), ISOL8_E_INVAL);

@@ -337,8 +337,10 @@ int main(int argc, char **argv)
     if (argc > 1) {
         run_if_named(commands, argc, argv);
         run_if_named(guest_attacks, argc, argv);
+        run_if_named(guest_network, argc, argv);
     }
     print_usage(commands);
     print_usage(guest_attacks);
+    print_usage(guest_network);
     return 2;
 }

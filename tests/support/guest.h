@@ -24,4 +24,7 @@ void guest_wait_for_eof(void);
 /** What attacks do; ended by a NULL name. */
 extern const struct guest_command guest_attacks[];
 
+/** What is tried in a filtered network; ended by a NULL name. */
+extern const struct guest_command guest_network[];
+
 #endif

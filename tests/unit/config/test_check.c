@@ -100,7 +100,9 @@ static void test_lists(void **state)
         { "network.hosts", "{\"\": \"10.0.0.1\"}", "network.hosts: a host name must not be empty" },
         { "network.upstreamProxy", "\"http://proxy.example:3128\"", NULL },
         { "network.upstreamProxy", "\"proxy:3128\"",
-          "network.upstreamProxy: expected a URL such as \"http://proxy.example:3128\"" },
+          "network.upstreamProxy: expected \"http://HOST:PORT\" without user, password or path" },
+        { "network.upstreamProxy", "\"http://user:word@proxy:3128\"",
+          "network.upstreamProxy: expected \"http://HOST:PORT\" without user, password or path" },
     };
 
     (void)state;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "oci/apt_sources.h"
 #include "tests/support/test.h"
 
@@ -95,13 +96,63 @@ static void test_codename(void **state)
     assert_false(apt_codename("", name));
 }
 
+static int note_path(const char *path, void *user, isol8_error *err)
+{
+    (void)err;
+    (void)buf_addf(user, "%s;", path);
+    return strcmp(path, "/stop") == 0 ? ISOL8_E_INVAL : 0;
+}
+
+static void test_named_files(void **state)
+{
+    static const char *const cases[][2] = {
+        { "deb [arch=amd64 signed-by=/k/a.gpg,/k/b.gpg] http://m.example bookworm main\n",
+          "/k/a.gpg;/k/b.gpg;" },
+        { "Signed-By: /k/a.gpg\n /k/b.gpg\nURIs: http://m.example/debian\n", "/k/a.gpg;/k/b.gpg;" },
+        { "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n /not/a/path\n", "" },
+        { "Signed-By: 0123456789ABCDEF\n", "" },
+        { "URIs: mirror+file:/etc/m.list mirror+file:///etc/n.list\n", "/etc/m.list;/etc/n.list;" },
+        { "signed-by=", "" },
+        { "signed-by=/", "/;" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_buf struct buf out = BUF_INIT(1024);
+        assert_int_equal(apt_named_files(cases[i][0], note_path, &out, NULL), 0);
+        assert_string_equal(buf_text(&out), cases[i][1]);
+    }
+    auto_buf struct buf out = BUF_INIT(1024);
+    assert_int_equal(apt_named_files("signed-by=/stop,/next", note_path, &out, NULL),
+                     ISOL8_E_INVAL);
+    assert_string_equal(buf_text(&out), "/stop;");
+}
+
+static void test_without_users(void **state)
+{
+    static const char *const cases[][2] = {
+        { "", "" },
+        { "deb http://m.example/x bookworm main", "deb http://m.example/x bookworm main" },
+        { "deb http://u:p@m.example/x bookworm", "deb http://m.example/x bookworm" },
+        { "https://u:p@q@m.example", "https://m.example" },
+        { "http://m.example/a@b", "http://m.example/a@b" },
+        { "x://a@ y@z ://b@c\n://", "x:// y@z ://c\n://" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_buf struct buf out = BUF_INIT(1024);
+        apt_without_users(cases[i][0], &out);
+        assert_string_equal(buf_text(&out), cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_stanzas),
-        cmocka_unit_test(test_codename),
+        cmocka_unit_test(test_lines),       cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_stanzas),     cmocka_unit_test(test_codename),
+        cmocka_unit_test(test_named_files), cmocka_unit_test(test_without_users),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

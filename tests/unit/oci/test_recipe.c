@@ -39,7 +39,7 @@ static void test_compiled_in(void **state)
 /* Files that a recipe names are compiled in, too. */
 static void test_named_files(void **state)
 {
-    static const char *const runtimes[] = { "base", "python", "agent" };
+    static const char *const runtimes[] = { "base", "bash", "python", "agent" };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(runtimes); i++) {
@@ -51,6 +51,30 @@ static void test_named_files(void **state)
             assert_non_null(recipe_file_find(runtimes[i], r.files[k].file));
         recipe_done(&r);
     }
+}
+
+static bool has(const struct recipe_list *l, const char *text)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (strcmp(l->items[i], text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "keep" takes back patterns of the base; a misspelt one would keep nothing. */
+static void test_keep(void **state)
+{
+    struct recipe base, bash;
+
+    (void)state;
+    assert_int_equal(recipe_load(&base, "base", NULL), 0);
+    assert_int_equal(recipe_load(&bash, "bash", NULL), 0);
+    assert_true(bash.keep.n > 0);
+    for (size_t i = 0; i < bash.keep.n; i++)
+        assert_true(has(&base.exclude, bash.keep.items[i]));
+    recipe_done(&base);
+    recipe_done(&bash);
 }
 
 static void test_refused(void **state)
@@ -146,9 +170,10 @@ static void test_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compiled_in),  cmocka_unit_test(test_named_files),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_lock),
-        cmocka_unit_test(test_list_ceiling), cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_compiled_in), cmocka_unit_test(test_named_files),
+        cmocka_unit_test(test_keep),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lock),        cmocka_unit_test(test_list_ceiling),
+        cmocka_unit_test(test_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
