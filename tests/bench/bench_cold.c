@@ -15,26 +15,20 @@
  *
  * Prints one line a case for people and, last, a JSON object with all numbers in milliseconds.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "base/proc.h"
 #include "base/text.h"
 #include "executor/host.h"
 #include "oci/rootfs.h"
 #include "oci/seccomp/seccomp.h"
 #include "oci/userns.h"
+#include "tests/bench/bench.h"
 
 enum { RUNS_MAX = 500, CASES = 2 };
 
@@ -45,12 +39,6 @@ struct bundle {
     struct oci_image image;
     struct oci_rootfs rootfs;
 };
-
-static void die(const char *what, const isol8_error *err)
-{
-    fprintf(stderr, "bench_cold: %s: %s\n", what, err == NULL ? strerror(errno) : err->msg);
-    exit(1);
-}
 
 /* ---- The baseline's bundle
  * ------------------------------------------------------------------------ */
@@ -64,7 +52,7 @@ static void write_config(const struct bundle *b, struct isol8_host *h, const cha
     struct cgroup cg;
 
     if (cgroup_create(&cg, h->cgroups, "isol8-bench", b->id, &err) < 0)
-        die("cgroup", &err);
+        bench_die("cgroup", &err);
     (void)cgroup_dir(&cg, "memory", memory, sizeof(memory));
     (void)cgroup_dir(&cg, "cpu", cpu, sizeof(cpu));
     cgroup_done(&cg);
@@ -85,12 +73,12 @@ static void write_config(const struct bundle *b, struct isol8_host *h, const cha
         .n_binds = ARRAY_LEN(binds),
     };
     if (oci_spec_write(&spec, &json, &err) < 0)
-        die("config.json", &err);
+        bench_die("config.json", &err);
     char *at = strstr(json.data, init);
     (void)snprintf(path, sizeof(path), "%s/config.json", b->dir);
     FILE *f = fopen(path, "we");
     if (at == NULL || f == NULL)
-        die("config.json", NULL);
+        bench_die("config.json", NULL);
     fprintf(f, "%.*s\"args\":%s%s", (int)(at - json.data), json.data, args, at + strlen(init));
     (void)fclose(f);
     buf_done(&json);
@@ -106,59 +94,25 @@ static void make_bundle(struct bundle *b, struct isol8_host *h, const char *imag
     (void)snprintf(b->id, sizeof(b->id), "bench%d", getpid());
     (void)snprintf(root, sizeof(root), "%s/rootfs", b->dir);
     if (mkdir(b->dir, 0711) < 0 || mkdir(root, 0711) < 0)
-        die(b->dir, NULL);
+        bench_die(b->dir, NULL);
     b->userns_fd = oci_userns_create(OCI_USERNS_FIRST + (OCI_USERNS_RANGES - 1) * OCI_USERNS_SIZE,
                                      &err);
     if (b->userns_fd < 0 || exec_skeleton(h, &layers[0], &err) < 0 ||
         oci_store_get(h->store, image, &b->image, &err) < 0)
-        die(image, &err);
+        bench_die(image, &err);
     for (size_t i = 0; i < b->image.n_layers; i++)
         layers[i + 1] = b->image.layer_dirs[i];
     if (oci_rootfs_plan(&b->rootfs, b->dir, h->data_root, layers, b->image.n_layers + 1, 0, -1, 0,
                         0, &err) < 0)
-        die("rootfs", &err);
+        bench_die("rootfs", &err);
     /* Our own namespace from here on, as the runtime's is in the product. */
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
         oci_rootfs_mount(&b->rootfs, &what) < 0)
-        die("mount", NULL);
+        bench_die("mount", NULL);
 }
 
 /* ---- Timing
  * ----------------------------------------------------------------------------------------- */
-
-static double time_command(const char *const *argv)
-{
-    struct proc_args args = PROC_ARGS_INIT;
-    isol8_error err;
-    int pidfd;
-
-    args.file = argv[0];
-    args.argv = argv;
-    uint64_t start = clock_now_ns();
-    if (proc_spawn(&args, &pidfd, NULL, &err) < 0)
-        die(argv[0], &err);
-    int code = proc_wait(pidfd, &err);
-    double ms = (double)(clock_now_ns() - start) / 1e6;
-    (void)fd_close(pidfd);
-    if (code != 0) {
-        fprintf(stderr, "bench_cold: '%s' ended with %d\n", argv[0], code);
-        exit(1);
-    }
-    return ms;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double quantile(double *v, size_t n, double q)
-{
-    qsort(v, n, sizeof(*v), by_value);
-    return v[(size_t)((double)(n - 1) * q + 0.5)];
-}
 
 struct series {
     const char *name;
@@ -168,8 +122,8 @@ struct series {
 
 static void summarise(struct series *s, size_t n)
 {
-    s->p50 = quantile(s->ms, n, 0.5);
-    s->p95 = quantile(s->ms, n, 0.95);
+    s->p50 = bench_quantile(s->ms, n, 0.5);
+    s->p95 = bench_quantile(s->ms, n, 0.95);
     printf("%-34s p50 %6.2f ms   p95 %6.2f ms\n", s->name, s->p50, s->p95);
 }
 
@@ -180,7 +134,7 @@ static double time_runc(const struct bundle *b, struct isol8_host *h, const char
     (void)snprintf(root, sizeof(root), "%s/runc", b->dir);
     write_config(b, h, args); /* runc removed the cgroups that the last one made */
     const char *argv[] = { "runc", "--root", root, "run", "--bundle", b->dir, b->id, NULL };
-    return time_command(argv);
+    return bench_command(argv);
 }
 
 static void take_number(const char *line, void *user)
@@ -202,7 +156,7 @@ static double time_python_inside(const char *isol8)
     args.file = isol8;
     args.argv = argv;
     if (proc_run(&args, take_number, &us, NULL, -1, &err) != 0 || us == 0)
-        die("python3 in a sandbox", &err);
+        bench_die("python3 in a sandbox", &err);
     return (double)us / 1000;
 }
 
@@ -222,15 +176,15 @@ int main(int argc, char **argv)
         return 1;
     }
     if (isol8_host_open(&h, NULL, &err) < 0)
-        die("host", &err);
+        bench_die("host", &err);
     make_bundle(&b, h, "isol8:python");
     const char *cmd[] = { argv[1], "run", "--runtime", "python", "--cmd", "true", NULL };
     const char *hello[] = { argv[1], "run", "-e", "print('hello')", NULL };
     for (size_t i = 0; i < n + 2; i++) { /* the first two warm caches and do not count */
         size_t at = i < 2 ? 0 : i - 2;
         runc.ms[at] = time_runc(&b, h, "[\"bash\",\"-c\",\"true\"]");
-        cold.ms[at] = time_command(cmd);
-        cold_python.ms[at] = time_command(hello);
+        cold.ms[at] = bench_command(cmd);
+        cold_python.ms[at] = bench_command(hello);
         inside.ms[at] = time_python_inside(argv[1]);
     }
     summarise(&runc, n);

@@ -269,6 +269,46 @@ static void test_upstream_proxy(void **state)
     assert_has(x.log, "refused by the upstream proxy");
 }
 
+/* What a client does while its connection is being made: its bytes and its end wait, a hang-up ends
+ * the attempt. */
+static void test_while_connecting(void **state)
+{
+    static const char ask[] = "CONNECT unknown.test:443 HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct linger now = { .l_onoff = 1 };
+    uint16_t port = 0;
+    int up = px_bind(SOCK_STREAM, &port), c, s;
+    struct px x, there = { .origin = up };
+    char url[64], one;
+    struct proxy_settings settings = { .upstream_proxy = url };
+
+    (void)state;
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+    px_open(&x, settings, NULL, NULL);
+    c = px_connect(x.port);
+    px_send(c, ask);
+    s = px_accept(&there);
+    (void)px_read(s, "\r\n\r\n");
+    px_send(c, "ahead");
+    assert_int_equal(shutdown(c, SHUT_WR), 0);
+    px_send(s, "HTTP/1.1 200 OK\r\n\r\n");
+    assert_string_equal(px_read(s, NULL), "ahead");
+    (void)close(s);
+    assert_string_equal(px_read(c, NULL), established);
+    (void)close(c);
+
+    c = px_connect(x.port);
+    px_send(c, ask);
+    s = px_accept(&there);
+    (void)px_read(s, "\r\n\r\n");
+    assert_int_equal(setsockopt(c, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    (void)close(c);
+    errno = 0;
+    assert_true(recv(s, &one, 1, 0) <= 0 && errno != EAGAIN);
+    (void)close(s);
+    px_close(&x);
+    (void)close(up);
+}
+
 /* Many tunnels at once, all alive, none with a buffer. */
 static void test_many_tunnels(void **state)
 {
@@ -303,11 +343,11 @@ static void test_many_tunnels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tunnel),        cmocka_unit_test(test_server_half_close),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_hello_agrees),  cmocka_unit_test(test_hello_differs),
-        cmocka_unit_test(test_hello_literal), cmocka_unit_test(test_upstream_proxy),
-        cmocka_unit_test(test_many_tunnels),
+        cmocka_unit_test(test_tunnel),           cmocka_unit_test(test_server_half_close),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_hello_agrees),     cmocka_unit_test(test_hello_differs),
+        cmocka_unit_test(test_hello_literal),    cmocka_unit_test(test_upstream_proxy),
+        cmocka_unit_test(test_while_connecting), cmocka_unit_test(test_many_tunnels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
