@@ -63,7 +63,12 @@ size_t client_allowance(struct proxy_client *c, size_t want)
     if (c->proxy->bytes_per_second == 0)
         return want;
     fill_bucket(c);
-    if (c->tokens >= 1)
+    /* What trickles in between two looks is saved up: handing it out at once would make a full
+     * bucket's worth of calls for a few bytes each. */
+    double least = (double)c->proxy->bytes_per_second * PROXY_REFILL_MS / 1000;
+    if (least > (double)want)
+        least = (double)want;
+    if (c->tokens >= 1 && c->tokens >= least)
         return c->tokens < (double)want ? (size_t)c->tokens : want;
     if (!c->is_throttled)
         (void)evl_timer_set(c->proxy->loop, &c->refill, PROXY_REFILL_MS);
