@@ -272,9 +272,9 @@ for h in 'api.test', 'other.test':
     git init -q --bare -b main repo.git
     git init -q work && git -C work -c user.name=t -c user.email=t@t commit -q --allow-empty -m first
     git -C work push -q ../repo.git HEAD:main && git -C repo.git update-server-info
-    python3 -m http.server --bind 127.0.0.1 0 >server.log 2>&1 3>&- &
+    python3 -u -m http.server --bind 127.0.0.1 0 >server.log 2>&1 3>&- &
     server=$!
-    until port=$(grep -oE 'port [0-9]+' server.log); do kill -0 $server; done
+    until port=$(grep -oE 'port [0-9]+' server.log); do kill -0 $server; sleep 0.05; done
     filtered --runtime bash --cmd "git clone -q http://api.test:${port#port }/repo.git r 2>&1; git -C r log --oneline --format=%s origin/main"
     kill $server
     is "$out" "first"

@@ -20,9 +20,9 @@ True"
 }
 
 @test "the scraping example: requests and beautifulsoup4, a page of a test host" {
-    python3 -m http.server --bind 127.0.0.1 0 >server.log 2>&1 3>&- &
+    python3 -u -m http.server --bind 127.0.0.1 0 >server.log 2>&1 3>&- &
     server=$!
-    until port=$(grep -oE 'port [0-9]+' server.log); do kill -0 $server; done
+    until port=$(grep -oE 'port [0-9]+' server.log); do kill -0 $server; sleep 0.05; done
     echo '<html><title>Test page</title></html>' >index.html
     cat >config.json <<END
 { "network": { "hosts": { "page.test": "127.0.0.1" }, "allowAddresses": ["127.0.0.1"] } }
