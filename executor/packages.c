@@ -59,13 +59,6 @@ static const struct manager managers[] = {
       .env = { { "BUN_INSTALL_GLOBAL_DIR", "/sandbox/.bun-global" },
                { "BUN_INSTALL_CACHE_DIR", "/sandbox/.bun-cache" },
                { "BUN_INSTALL_BIN", "/sandbox/.bun-global/bin" } } },
-    { .runtime = "agent",
-      .first = ALNUM "@",
-      .others = ALNUM "@/._-^~<>=*|+",
-      .command = { "bun", "add", "-g" },
-      .env = { { "BUN_INSTALL_GLOBAL_DIR", "/sandbox/.bun-global" },
-               { "BUN_INSTALL_CACHE_DIR", "/sandbox/.bun-cache" },
-               { "BUN_INSTALL_BIN", "/sandbox/.bun-global/bin" } } },
     { .runtime = "deno",
       .first = ALNUM,
       .others = ALNUM "@/._-^~=:+",
@@ -88,8 +81,10 @@ static const struct manager managers[] = {
 
 static const struct manager *find_manager(const struct exec_runtime *rt)
 {
+    const char *name = rt->is_agent ? "bun" : rt->name; /* the agent runs on Bun */
+
     for (size_t i = 0; i < ARRAY_LEN(managers); i++) {
-        if (strcmp(managers[i].runtime, rt->name) == 0)
+        if (strcmp(managers[i].runtime, name) == 0)
             return &managers[i];
     }
     return NULL;
