@@ -128,12 +128,3 @@ setup() {
 @test "closed streams do no harm" {
     "$ISOL8" config --json >&- 2>&- <&-
 }
-
-@test "the binary needs libc and cJSON only" {
-    if nm -D "$ISOL8" 2>/dev/null | grep -q '__asan\|__tsan'; then
-        skip "a sanitizer build has more"
-    fi
-    extra=$(ldd "$ISOL8" | awk '{ print $1 }' |
-        grep -v 'linux-vdso\|libcjson\.so\|libc\.so\|/ld-linux' || true)
-    is "$extra" ""
-}
