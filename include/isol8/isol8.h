@@ -17,7 +17,12 @@
  * them. Everything passed in is borrowed for the call, unless the contract says "taken".
  *
  * Threads: a host and an engine may be used from any thread. A run belongs to one thread at a time,
- * except isol8_run_cancel(), which any thread or a signal handler may call.
+ * except isol8_run_cancel(), which any thread or a signal handler may call. Executions in a session
+ * (mode "persistent") run side by side in its one sandbox: they see each other's files and
+ * processes.
+ *
+ * After fork() the child must not use the parent's objects: calls on them fail with ISOL8_E_STATE,
+ * and freeing them there leaves the parent's sandboxes alone. It opens a host of its own.
  */
 #ifndef ISOL8_H
 #define ISOL8_H
@@ -104,6 +109,8 @@ typedef struct isol8_host_options {
     const char *runtime;       /* OCI runtime with runc's command line; NULL: runc */
     const char *cgroup_parent; /* below every cgroup hierarchy's root; NULL: isol8 */
     bool user_namespace;       /* default true; false is the operator's explicit choice */
+    int64_t pool_linger_ms;    /* prepared sandboxes that no engine wants any more wait this long
+                                  for the next one; default 0: they go at once */
     isol8_network_settings network;
     isol8_log_fn log; /* NULL: silent */
     enum isol8_log_level log_level;
@@ -135,8 +142,25 @@ typedef struct isol8_pair {
     const char *value;
 } isol8_pair;
 
+/* What is written down about every execution. */
+typedef struct isol8_audit_options {
+    size_t size;
+    bool enabled;                /* default false */
+    const char *destination;     /* "filesystem" (default), "file": the same, "stdout" */
+    const char *log_dir;         /* NULL: ISOL8_AUDIT_DIR, else ./.isol8_audit */
+    const char *post_log_script; /* started after each record with the log's path; NULL: none */
+    bool track_resources;        /* default true */
+    double retention_days;       /* default 90; 0 or less: for ever */
+    bool include_code;           /* default false: only its hash */
+    bool include_output;         /* default false; masked and cut as in the result */
+} isol8_audit_options;
+
+ISOL8_API void isol8_audit_options_init(isol8_audit_options *opts);
+
 typedef struct isol8_options {
     size_t size;
+    const char *mode;         /* "ephemeral" (default): a fresh sandbox for each execution;
+                                 "persistent": one sandbox for all of the engine's */
     const char *network;      /* "none" (default), "host", "filtered" */
     const char *const *allow; /* patterns; used in "filtered": none allows every public host */
     size_t n_allow;
@@ -157,6 +181,16 @@ typedef struct isol8_options {
     const char *seccomp;      /* "strict" (default), "unconfined", "custom" */
     const char *seccomp_profile_path; /* for "custom": a Docker/OCI profile in JSON */
     unsigned max_concurrent;          /* executions at once, default 10, at least 1 */
+    bool persist;                     /* ephemeral: keep the sandbox after its execution, until
+                                         isol8_cleanup(); its filtered network is closed then */
+    const char *pool_strategy;        /* "fast" (default): sandboxes are prepared ahead; "secure":
+                                         each is made after its request has come */
+    unsigned pool_clean;              /* prepared sandboxes that wait, of each kind; default 1 */
+    unsigned pool_dirty;              /* used ones that may await their removal while the caller
+                                         goes on; default 1, 0: the caller waits for it */
+    bool build_images;                /* default true: a missing base image is built when needed */
+    bool debug;                       /* the host logs debug lines from now on */
+    const isol8_audit_options *audit; /* NULL: none; copied */
 } isol8_options;
 
 ISOL8_API void isol8_options_init(isol8_options *opts);
@@ -174,8 +208,64 @@ ISOL8_API void isol8_options_init(isol8_options *opts);
 ISOL8_API int isol8_create(isol8_engine **out, isol8_host *host, const isol8_options *opts,
                            isol8_error *err);
 
-/** Release an engine; its runs must be finished. NULL is fine. */
+/** Stop and release an engine; its runs must be finished. NULL is fine. */
 ISOL8_API void isol8_free(isol8_engine *engine);
+
+typedef struct isol8_start_options {
+    size_t size;
+    bool prewarm;                /* default false: isol8_start() has nothing to do */
+    const char *const *runtimes; /* to prepare sandboxes for; none: all */
+    size_t n_runtimes;
+} isol8_start_options;
+
+ISOL8_API void isol8_start_options_init(isol8_start_options *opts);
+
+/**
+ * isol8_start() - Prepare sandboxes ahead, pool_clean of each runtime, and wait until they stand
+ *
+ * Missing base images are built first. What cannot be prepared is only logged: the executions will
+ * report it. In persistent mode, and with pool strategy "secure", there is nothing to prepare.
+ * May be called repeatedly. Return: 0, ISOL8_E_INVAL (unknown runtime)
+ */
+ISOL8_API int isol8_start(isol8_engine *engine, const isol8_start_options *opts, isol8_error *err);
+
+/**
+ * isol8_stop() - End the session, remove this engine's prepared sandboxes, finish its removals
+ *
+ * Executions in flight in a session end as killed. The engine can be used again afterwards.
+ * Return: 0, or why something could not be removed (isol8_cleanup() tries again)
+ */
+ISOL8_API int isol8_stop(isol8_engine *engine, isol8_error *err);
+
+/** Id of the session's sandbox: 64 hex digits and NUL. False, and "", when there is none. */
+ISOL8_API bool isol8_container_id(isol8_engine *engine, char id[65]);
+
+/**
+ * isol8_put_file() - Write a file into the session's sandbox (persistent mode)
+ * @path: Absolute, or relative to /sandbox; directories are made, an existing file is replaced
+ *
+ * Only regular files are written to, and no symbolic link is followed at the end of the path.
+ * Before the first execution the file is kept in memory and written when the sandbox is made.
+ * Return: 0, ISOL8_E_STATE (ephemeral mode, or the sandbox ended), ISOL8_E_INVAL, ISOL8_E_LIMIT
+ */
+ISOL8_API int isol8_put_file(isol8_engine *engine, const char *path, const void *data, size_t size,
+                             isol8_error *err);
+
+/** The same from a descriptor, read to its end (a file, a pipe, a socket). */
+ISOL8_API int isol8_put_file_fd(isol8_engine *engine, const char *path, int fd, isol8_error *err);
+
+/**
+ * isol8_get_file() - Read a file out of the session's sandbox (persistent mode)
+ * @data: Returned, NUL-terminated behind its @size bytes; free() it
+ *
+ * Files of up to 256 MiB; use the descriptor's form for larger ones.
+ * Return: 0, ISOL8_E_STATE (no sandbox yet), ISOL8_E_INVAL (missing, or no regular file), ...
+ */
+ISOL8_API int isol8_get_file(isol8_engine *engine, const char *path, void **data, size_t *size,
+                             isol8_error *err);
+
+/** The same into a descriptor. */
+ISOL8_API int isol8_get_file_fd(isol8_engine *engine, const char *path, int fd, isol8_error *err);
 
 /* ---- Requests, events, results ----------------------------------------------------------------
  */
@@ -193,7 +283,7 @@ typedef struct isol8_request {
     const char *cmd;       /* run as bash -c CMD in the runtime's image */
     const char *runtime;   /* "python", "node", "bun", "deno", "bash", "agent"; required */
     int64_t timeout_ms;    /* 0: the engine's */
-    const isol8_pair *env; /* for the main command; may replace any variable */
+    const isol8_pair *env; /* of setup script and main command; may replace any variable */
     size_t n_env;
     const char *file_extension; /* with its dot; NULL: the runtime's */
     const void *stdin_data;     /* NULL with stdin_open false: end of file at once */
@@ -206,6 +296,10 @@ typedef struct isol8_request {
     const char *workdir;        /* inside /sandbox; NULL: /sandbox */
     const char *const *install; /* packages for the runtime's package manager, before the code */
     size_t n_install;
+    const char *setup_script;   /* bash, run in /sandbox before the code, after the packages */
+    const char *agent_flags;    /* runtime agent: further arguments, separated as a shell does */
+    const isol8_pair *metadata; /* for the audit record; "userId" is its user */
+    size_t n_metadata;
 } isol8_request;
 
 ISOL8_API void isol8_request_init(isol8_request *rq);
@@ -300,9 +394,10 @@ enum isol8_run_flags {
  * @out:    The run, returned; isol8_run_finish() releases it
  * @err:    Filled in on failure, may be NULL
  *
- * Waits while max_concurrent executions are in flight (first come, first served). Returns once the
- * sandbox is being created; errors that come later are reported by isol8_run_next().
- * Return: 0, ISOL8_E_INVAL, ISOL8_E_IMAGE (not built: see isol8_setup()), ISOL8_E_SYS, ...
+ * Does not wait for other executions: while max_concurrent are in flight the run is queued, first
+ * come, first served, and goes on by isol8_run_next(). A missing base image is built first (option
+ * build_images). Errors that come later are reported by isol8_run_next().
+ * Return: 0, ISOL8_E_INVAL, ISOL8_E_IMAGE, ISOL8_E_SYS, ...
  */
 ISOL8_API int isol8_run_start(isol8_engine *engine, const isol8_request *rq, unsigned flags,
                               isol8_run **out, isol8_error *err);
@@ -318,7 +413,8 @@ ISOL8_API int isol8_run_fd(const isol8_run *run);
  */
 ISOL8_API int isol8_run_next(isol8_run *run, isol8_event *ev, isol8_error *err);
 
-/** True when the run has ended and everything it made on the host is gone. */
+/** True when the run has ended and everything it made on the host is gone, or left to the host's
+ * background removal (option pool_dirty), or belongs to a session or was to be kept. */
 ISOL8_API bool isol8_run_done(const isol8_run *run);
 
 /** Queue bytes for the program's stdin (request with stdin_open); n = 0 closes it. */
@@ -340,6 +436,13 @@ ISOL8_API int isol8_run_finish(isol8_run *run, isol8_result **out, isol8_error *
 /** Start, wait, finish: the buffered form. stdout and stderr are in the result. */
 ISOL8_API int isol8_execute(isol8_engine *engine, const isol8_request *rq, isol8_result **out,
                             isol8_error *err);
+
+/** Receives an event while it is valid. Return: 0 to go on, anything else cancels. */
+typedef int (*isol8_event_fn)(const isol8_event *event, void *user);
+
+/** The streaming form: every event goes to @fn as it comes; @out may be NULL. */
+ISOL8_API int isol8_execute_stream(isol8_engine *engine, const isol8_request *rq, isol8_event_fn fn,
+                                   void *user, isol8_result **out, isol8_error *err);
 
 /* ---- Policy -----------------------------------------------------------------------------------
  */
@@ -397,6 +500,47 @@ ISOL8_API const char *isol8_runtime_name(size_t i);
 /** The runtime for a file name by its extension, or NULL. */
 ISOL8_API const char *isol8_runtime_detect(const char *file_name);
 
+/* ---- Custom images: packages and a setup script on top of a base image ---- */
+
+typedef struct isol8_build_options {
+    size_t size;
+    const char *runtime;         /* whose base image it stands on */
+    const char *tag;             /* its name; ":latest" is implied */
+    const char *const *packages; /* for the runtime's package manager; any order, may repeat */
+    size_t n_packages;
+    const char *setup_script; /* run before each execution's code in it; NULL: none */
+    bool force;               /* rebuild, its base included */
+    int cancel_fd;            /* build stops when it polls readable; -1: none */
+    isol8_setup_fn progress;  /* .runtime is the tag, or the base's runtime; may be NULL */
+    void *user;
+} isol8_build_options;
+
+ISOL8_API void isol8_build_options_init(isol8_build_options *opts);
+
+/**
+ * isol8_build() - Build a custom image, and its base when that is missing or out of date
+ *
+ * At least one of packages and setup_script. Packages are installed by the runtime's package
+ * manager in a sandbox whose network reaches only the package hosts; they become one layer. The
+ * image is current when runtime, packages, script and base are those it was built from. Return: 1
+ * when it was current, 0 when it was built, ISOL8_E_INVAL, ISOL8_E_CANCELLED, ...
+ */
+ISOL8_API int isol8_build(isol8_host *host, const isol8_build_options *opts, isol8_error *err);
+
+typedef struct isol8_image {
+    const char *name;         /* with its tag */
+    const char *digest;       /* "sha256:..." */
+    const char *runtime;      /* the runtime label; NULL: none */
+    const char *dependencies; /* packages, sorted, joined by ','; NULL: a base image */
+    const char *setup;        /* the setup script; NULL: none */
+    const char *created;      /* ISO 8601 UTC */
+    bool is_base;             /* one of isol8's own */
+} isol8_image;
+
+/** Call @each for every image in the store until it returns non-zero. Return: that, or a status. */
+ISOL8_API int isol8_image_list(isol8_host *host, int (*each)(const isol8_image *image, void *user),
+                               void *user, isol8_error *err);
+
 /** True when the image a request of this runtime needs is in the store (or needs no store). */
 ISOL8_API bool isol8_image_present(isol8_host *host, const char *runtime);
 
@@ -415,9 +559,38 @@ typedef struct isol8_owned {
     char id[65];        /* sandbox id, or image digest */
     char image[128];    /* image name */
     int64_t created_ms; /* since the epoch */
+    int owner_pid;      /* of the process that made it; 0: unknown */
     bool is_alive;      /* its owner process lives */
+    bool is_kept;       /* option persist: it goes on without its owner */
     bool is_image;
 } isol8_owned;
+
+/** Call @each for every sandbox of the state root until it returns non-zero. Return: that, or a
+ * status. */
+ISOL8_API int isol8_sandbox_list(isol8_host *host, int (*each)(const isol8_owned *item, void *user),
+                                 void *user, isol8_error *err);
+
+typedef struct isol8_exec_options {
+    size_t size;
+    const char *id; /* of a kept sandbox; a unique beginning of at least 4 digits will do */
+    const char *const *argv; /* NULL-terminated; the program is searched in the sandbox's PATH */
+    const isol8_pair *env;
+    size_t n_env;
+    const char *workdir; /* inside /sandbox; NULL: /sandbox */
+    int stdio[3];        /* given to the program; default 0, 1, 2 */
+    bool terminal;       /* give it a terminal of its own; stdio must be one */
+} isol8_exec_options;
+
+ISOL8_API void isol8_exec_options_init(isol8_exec_options *opts);
+
+/**
+ * isol8_exec() - Run a program in a kept sandbox, as its user and under its filter, and wait for it
+ * @exit_code: Returned; 128 + signal when it was killed
+ *
+ * Return: 0, ISOL8_E_INVAL (no such sandbox, or several), ISOL8_E_STATE (not a kept one), ...
+ */
+ISOL8_API int isol8_exec(isol8_host *host, const isol8_exec_options *opts, int *exit_code,
+                         isol8_error *err);
 
 typedef struct isol8_cleanup_options {
     size_t size;
