@@ -37,20 +37,26 @@ int fd_write_all(int fd, const void *data, size_t n)
     return 0;
 }
 
-/* Pipes know no MSG_NOSIGNAL: block the signal in this thread, and take the one that we caused. */
+/* Pipes and files know no MSG_NOSIGNAL: block the signals in this thread, and take the one that we
+ * caused. */
 ssize_t fd_write_nosigpipe(int fd, const void *data, size_t n)
 {
     static const struct timespec now = { 0 };
-    sigset_t pipe_set, old, pending;
+    sigset_t raised, old, pending;
 
-    (void)sigemptyset(&pipe_set);
-    (void)sigaddset(&pipe_set, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    (void)sigemptyset(&raised);
+    (void)sigaddset(&raised, SIGPIPE);
+    (void)sigaddset(&raised, SIGXFSZ);
+    (void)pthread_sigmask(SIG_BLOCK, &raised, &old);
     (void)sigpending(&pending);
     ssize_t w = write(fd, data, n);
     int saved = errno;
-    if (w < 0 && saved == EPIPE && sigismember(&pending, SIGPIPE) == 0)
-        (void)sigtimedwait(&pipe_set, NULL, &now);
+    int sig = w < 0 && saved == EPIPE ? SIGPIPE : w < 0 && saved == EFBIG ? SIGXFSZ : 0;
+    if (sig != 0 && sigismember(&pending, sig) == 0) {
+        (void)sigemptyset(&raised);
+        (void)sigaddset(&raised, sig);
+        (void)sigtimedwait(&raised, NULL, &now);
+    }
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return w < 0 ? -saved : w;
 }

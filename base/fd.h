@@ -30,7 +30,8 @@ static inline int take_fd(int *fd)
 /** Write all of @data; a short write is continued. Return: 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t n);
 
-/** One write(2) to a pipe that raises no SIGPIPE. Return: bytes, or -errno. */
+/** One write(2) that raises no SIGPIPE (pipes) and no SIGXFSZ (RLIMIT_FSIZE). Return: bytes, or
+ * -errno. */
 ssize_t fd_write_nosigpipe(int fd, const void *data, size_t n);
 
 /** Append what @fd yields until its end to @out. Return: 0, -errno, -EFBIG past @out's ceiling. */

@@ -10,6 +10,10 @@
  * above the range is closed, so nothing leaks from a program that forgot close-on-exec.
  *
  * A child is named by its pidfd from birth (CLONE_PIDFD): no number can be reused under us.
+ *
+ * proc_spawn_detached() puts a second such clone between: the child that is ours only makes the
+ * program's process and ends, so that the program is the init process's to wait for. Both levels
+ * stop their parent until the program runs, so a failed step is still seen.
  */
 #include "base/proc.h"
 
@@ -40,6 +44,7 @@ enum {
 
 struct child {
     const struct proc_args *args;
+    char *stack;      /* of a detached program's process: its upper end */
     const char *what; /* failed step */
     int errnum;       /* 0: the program was started */
 };
@@ -135,7 +140,18 @@ __attribute__((no_sanitize("address", "undefined"))) static int child_main(void 
     _exit(127);
 }
 
-int proc_spawn(const struct proc_args *args, int *pidfd, pid_t *pid, isol8_error *err)
+/* The process between a detached program and us. */
+__attribute__((no_sanitize("address", "undefined"))) static int detach_main(void *arg)
+{
+    struct child *c = arg;
+
+    if (clone(child_main, c->stack, CLONE_VM | CLONE_VFORK | SIGCHLD, c) < 0)
+        (void)fail(c, "detach");
+    _exit(0);
+}
+
+static int spawn(const struct proc_args *args, bool is_detached, int *pidfd, pid_t *pid,
+                 isol8_error *err)
 {
     struct child c = { .args = args };
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
@@ -152,9 +168,11 @@ int proc_spawn(const struct proc_args *args, int *pidfd, pid_t *pid, isol8_error
     if (stack == MAP_FAILED)
         return err_nomem(err);
 
+    c.stack = stack + CHILD_STACK_BYTES / 2;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    pid_t child = clone(child_main, stack + CHILD_STACK_BYTES, flags, &c, &fd);
+    pid_t child = clone(is_detached ? detach_main : child_main, stack + CHILD_STACK_BYTES, flags,
+                        &c, &fd);
     int clone_errno = errno;
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)munmap(stack, CHILD_STACK_BYTES);
@@ -170,6 +188,21 @@ int proc_spawn(const struct proc_args *args, int *pidfd, pid_t *pid, isol8_error
         *pid = child;
     *pidfd = fd;
     return 0;
+}
+
+int proc_spawn(const struct proc_args *args, int *pidfd, pid_t *pid, isol8_error *err)
+{
+    return spawn(args, false, pidfd, pid, err);
+}
+
+int proc_spawn_detached(const struct proc_args *args, isol8_error *err)
+{
+    auto_close int pidfd = -1;
+    int r = spawn(args, true, &pidfd, NULL, err);
+
+    if (r == 0)
+        (void)proc_wait(pidfd, NULL); /* it has ended, or is just about to */
+    return r;
 }
 
 int proc_wait(int pidfd, isol8_error *err)

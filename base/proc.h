@@ -43,6 +43,13 @@ struct proc_args {
  */
 int proc_spawn(const struct proc_args *args, int *pidfd, pid_t *pid, isol8_error *err);
 
+/**
+ * proc_spawn_detached() - Start a program that nobody here waits for
+ *
+ * It is no child of this process, which is not told of its end: no zombie. Return: as proc_spawn()
+ */
+int proc_spawn_detached(const struct proc_args *args, isol8_error *err);
+
 /** Wait for the end. Return: exit code, 128 + signal, or ISOL8_E_SYS. */
 int proc_wait(int pidfd, isol8_error *err);
 

@@ -15,6 +15,7 @@ struct exec_egress {
     pthread_mutex_t mutex; /* guards the two below while they are made */
     struct netns_gateway *gateway;
     struct proxy *proxy;
+    struct proxy_rules *closed_rules;
 };
 
 static char **copy_list(const char *const *list, size_t n)
@@ -106,6 +107,7 @@ void exec_egress_free(struct exec_egress *e)
         return;
     proxy_close(e->proxy);
     netns_gateway_close(e->gateway);
+    proxy_rules_free(e->closed_rules);
     for (size_t i = 0; i < e->settings.n_hosts; i++) {
         free((char *)e->settings.hosts[i].name);
         free_list(e->settings.hosts[i].addresses);
@@ -165,6 +167,34 @@ int exec_link_create(struct exec_link *out, struct exec_egress *e, int netns_fd,
     out->egress = e;
     out->wire = wire.index;
     return 0;
+}
+
+const struct proxy_rules *exec_egress_closed_rules(struct exec_egress *e, isol8_error *err)
+{
+    static const char *const nothing[] = { "$^" }; /* no name is empty */
+
+    (void)pthread_mutex_lock(&e->mutex);
+    if (e->closed_rules == NULL)
+        (void)proxy_rules_new(&e->closed_rules, "", nothing, 1, "", NULL, 0, err);
+    const struct proxy_rules *rules = e->closed_rules;
+    (void)pthread_mutex_unlock(&e->mutex);
+    return rules;
+}
+
+void exec_link_take_log(struct exec_link *l, struct netlog **log, struct proxy_counters *counters)
+{
+    *log = NULL;
+    *counters = (struct proxy_counters){ 0 };
+    if (l->egress != NULL)
+        proxy_take_log(l->client, log, counters);
+}
+
+void exec_link_abandon(struct exec_link *l)
+{
+    if (l->egress == NULL)
+        return;
+    proxy_detach(l->client, &l->log, &l->counters);
+    l->egress = NULL;
 }
 
 void exec_link_close(struct exec_link *l)

@@ -41,6 +41,17 @@ struct exec_link {
 int exec_link_create(struct exec_link *out, struct exec_egress *e, int netns_fd,
                      const struct proxy_rules *rules, isol8_error *err);
 
+/** Hand over what was logged since the last time, and the counters, while it stays joined. Not
+ * joined: nothing. The caller frees the log. */
+void exec_link_take_log(struct exec_link *l, struct netlog **log, struct proxy_counters *counters);
+
+/** Leave the proxy for good, but not the gateway: a sandbox goes on at the other end of the wire,
+ * and nobody listens any more. */
+void exec_link_abandon(struct exec_link *l);
+
+/** Rules that allow nothing, for a sandbox that waits for its owner. NULL when memory is out. */
+const struct proxy_rules *exec_egress_closed_rules(struct exec_egress *e, isol8_error *err);
+
 /** Leave the proxy and the gateway; the log and the counters stay with the link. Not joined: fine.
  */
 void exec_link_close(struct exec_link *l);

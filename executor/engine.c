@@ -1,217 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine.c - check options once, when an engine is made; everything later relies on them. */
+/* engine.c - an engine's life: made, started, stopped, freed; its session and its kinds of the
+ * pool.
+ */
 #include "executor/engine.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
-#include "base/text.h"
-#include "oci/seccomp/seccomp.h"
-
-enum {
-    TIMEOUT_MS_MAX = 7 * 24 * 3600 * 1000, /* a week */
-    CPUS_MAX = 4096,
-    CONCURRENT_MAX = 4096,
-};
-static const uint64_t memory_bytes_min = UINT64_C(4) << 20; /* less cannot start a process */
-
-void isol8_options_init(isol8_options *o)
-{
-    *o = (isol8_options){
-        .size = sizeof(*o),
-        .network = "none",
-        .cpu_limit = 1,
-        .memory_limit = "512m",
-        .pids_limit = -2,
-        .readonly_rootfs = true,
-        .max_output_size = 1048576,
-        .timeout_ms = 30000,
-        .tmp_size = "256m",
-        .seccomp = "strict",
-        .max_concurrent = 10,
-    };
-}
-
-static int set_network(struct isol8_engine *e, const char *network, isol8_error *err)
-{
-    if (network == NULL || strcmp(network, "none") == 0)
-        return 0;
-    if (strcmp(network, "host") == 0) {
-        e->host_network = true;
-        return 0;
-    }
-    if (strcmp(network, "filtered") == 0) {
-        e->is_filtered = true;
-        return 0;
-    }
-    return err_set(err, ISOL8_E_INVAL, "network: '%.40s' is not one of none, host, filtered",
-                   network);
-}
-
-static char **copy_list(const char *const *list, size_t n)
-{
-    char **out = calloc(n + 1, sizeof(*out));
-
-    for (size_t i = 0; out != NULL && i < n; i++) {
-        out[i] = strdup(list[i]);
-        if (out[i] == NULL)
-            return NULL; /* out of memory: what was copied is a loss that does not matter */
-    }
-    return out;
-}
-
-/* The lists are checked whatever the network: a bad pattern is found now, not when it is needed. */
-static int set_rules(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
-{
-    e->log_network = o->log_network;
-    if (!e->is_filtered && o->n_allow == 0 && o->n_deny == 0)
-        return 0;
-    e->allow = copy_list(o->allow, o->n_allow);
-    e->deny = copy_list(o->deny, o->n_deny);
-    e->n_allow = o->n_allow;
-    e->n_deny = o->n_deny;
-    if (e->allow == NULL || e->deny == NULL)
-        return err_nomem(err);
-    for (size_t i = 0; e->is_filtered && i < o->n_allow; i++) {
-        if (proxy_rules_is_unanchored(o->allow[i]))
-            log_warn(
-                &e->host->log,
-                "network.whitelist[%zu]: '%.80s' also matches inside longer names; write it as "
-                "'^...$' to mean one host",
-                i, o->allow[i]);
-    }
-    return proxy_rules_new(&e->rules, "network.whitelist", o->allow, o->n_allow,
-                           "network.blacklist", o->deny, o->n_deny, err);
-}
-
-static int set_memory(struct isol8_engine *e, const char *text, isol8_error *err)
-{
-    if (text == NULL || !text_parse_size(text, &e->memory_bytes))
-        return err_set(err, ISOL8_E_INVAL,
-                       "Invalid memory limit format: \"%.40s\". Use e.g. \"512m\", \"1g\".",
-                       text == NULL ? "" : text);
-    if (e->memory_bytes != 0 && e->memory_bytes < memory_bytes_min)
-        return err_set(err, ISOL8_E_INVAL, "memory limit: '%.40s' is below the minimum of 4m",
-                       text);
-    e->memory_text = strdup(text);
-    return e->memory_text == NULL ? err_nomem(err) : 0;
-}
-
-static int set_size(uint64_t *out, const char *name, const char *text, isol8_error *err)
-{
-    if (!text_parse_size(text, out) || *out < 4096)
-        return err_set(err, ISOL8_E_INVAL,
-                       "%s: '%.40s' is not a size of at least 4k, such as \"512m\" or \"1g\"", name,
-                       text);
-    return 0;
-}
-
-static int set_numbers(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
-{
-    if (!isfinite(o->cpu_limit) || o->cpu_limit < 0 || o->cpu_limit > CPUS_MAX)
-        return err_set(err, ISOL8_E_INVAL, "cpu limit: %g is not between 0 and %d", o->cpu_limit,
-                       CPUS_MAX);
-    if (o->pids_limit < -2 || o->pids_limit > 4194304)
-        return err_set(err, ISOL8_E_INVAL, "pids limit: %lld is not between 1 and 4194304",
-                       (long long)o->pids_limit);
-    if (o->timeout_ms < 1 || o->timeout_ms > TIMEOUT_MS_MAX)
-        return err_set(err, ISOL8_E_INVAL, "timeout: %lld is not between 1 and %d ms",
-                       (long long)o->timeout_ms, TIMEOUT_MS_MAX);
-    if (o->max_concurrent < 1)
-        return err_set(err, ISOL8_E_INVAL, "Semaphore max must be >= 1");
-    if (o->max_concurrent > CONCURRENT_MAX)
-        return err_set(err, ISOL8_E_INVAL, "max concurrent: %u is above %d", o->max_concurrent,
-                       CONCURRENT_MAX);
-    e->cpus = o->cpu_limit;
-    e->pids_limit = o->pids_limit;
-    e->timeout_ms = o->timeout_ms;
-    e->max_output = o->max_output_size;
-    e->max_concurrent = o->max_concurrent;
-    e->readonly_rootfs = o->readonly_rootfs;
-    return 0;
-}
-
-static int set_seccomp(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
-{
-    const char *mode = o->seccomp == NULL ? "strict" : o->seccomp;
-
-    if (strcmp(mode, "unconfined") == 0)
-        return 0;
-    if (strcmp(mode, "custom") == 0 && o->seccomp_profile_path != NULL) {
-        int r = oci_seccomp_load(o->seccomp_profile_path, &e->seccomp_owned, err);
-        e->seccomp = e->seccomp_owned;
-        return r;
-    }
-    if (strcmp(mode, "custom") == 0)
-        return err_set(err, ISOL8_E_INVAL,
-                       "security.seccomp: 'custom' needs security.customProfilePath");
-    if (strcmp(mode, "strict") != 0)
-        return err_set(err, ISOL8_E_INVAL,
-                       "security.seccomp: '%.40s' is not one of strict, unconfined, custom", mode);
-    e->seccomp = oci_seccomp_strict();
-    return 0;
-}
-
-/* A variable's name as the shell and every libc take it. */
-static int check_variable(const char *what, const char *key, isol8_error *err)
-{
-    if (key == NULL || *key == '\0' || strchr(key, '=') != NULL)
-        return err_set(err, ISOL8_E_INVAL, "%s: '%.40s' is not a variable name", what,
-                       key == NULL ? "" : key);
-    return 0;
-}
-
-static int set_secrets(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
-{
-    for (size_t i = 0; i < o->n_secrets; i++) {
-        int r = check_variable("secrets", o->secrets[i].key, err);
-        if (r < 0)
-            return r;
-        if (o->secrets[i].value == NULL ||
-            strlen(o->secrets[i].key) + strlen(o->secrets[i].value) + 1 > ENGINE_WORD_MAX)
-            return err_set(err, ISOL8_E_LIMIT, "secrets: '%.40s' is longer than %d bytes",
-                           o->secrets[i].key, ENGINE_WORD_MAX);
-    }
-    int r = mask_set_new(&e->secrets, o->secrets, o->n_secrets, err);
-    if (r < 0 || o->n_secrets == 0)
-        return r;
-    e->secret_env = calloc(o->n_secrets, sizeof(e->secret_env[0]));
-    if (e->secret_env == NULL)
-        return err_nomem(err);
-    for (size_t i = 0; i < o->n_secrets; i++) {
-        e->secret_env[i].key = strdup(o->secrets[i].key);
-        e->secret_env[i].value = strdup(o->secrets[i].value);
-        e->n_secret_env = i + 1;
-        if (e->secret_env[i].key == NULL || e->secret_env[i].value == NULL)
-            return err_nomem(err);
-    }
-    return 0;
-}
-
-static int set_options(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
-{
-    int r = set_network(e, o->network, err);
-
-    if (r == 0)
-        r = set_rules(e, o, err);
-    if (r == 0)
-        r = set_memory(e, o->memory_limit, err);
-    if (r == 0)
-        r = set_numbers(e, o, err);
-    if (r == 0 && o->sandbox_size != NULL)
-        r = set_size(&e->sandbox_bytes, "sandbox size", o->sandbox_size, err);
-    if (r == 0)
-        r = set_size(&e->tmp_bytes, "tmp size", o->tmp_size == NULL ? "256m" : o->tmp_size, err);
-    if (r == 0)
-        r = set_seccomp(e, o, err);
-    if (r == 0)
-        r = set_secrets(e, o, err);
-    if (r == 0 && o->image != NULL && (e->image = strdup(o->image)) == NULL)
-        r = err_nomem(err);
-    return r;
-}
+#include "executor/audit.h"
+#include "executor/pool.h"
+#include "executor/request.h"
+#include "executor/session.h"
 
 int isol8_create(isol8_engine **out, isol8_host *host, const isol8_options *opts, isol8_error *err)
 {
@@ -223,14 +24,16 @@ int isol8_create(isol8_engine **out, isol8_host *host, const isol8_options *opts
     }
     if (opts->size != sizeof(*opts))
         return err_set(err, ISOL8_E_INVAL, "options were not initialised");
+    if (!exec_host_is_ours(host, err))
+        return ISOL8_E_STATE;
 
     isol8_engine *e = calloc(1, sizeof(*e));
     if (e == NULL)
         return err_nomem(err);
     e->host = host;
     (void)pthread_mutex_init(&e->mutex, NULL);
-    (void)pthread_cond_init(&e->turn, NULL);
-    int r = set_options(e, opts, err);
+    turns_init(&e->turns, 1);
+    int r = exec_engine_set_options(e, opts, err);
     if (r < 0) {
         isol8_free(e);
         return r;
@@ -250,6 +53,8 @@ void isol8_free(isol8_engine *e)
 {
     if (e == NULL)
         return;
+    if (exec_engine_is_ours(e, NULL))
+        (void)isol8_stop(e, NULL); /* what could not be removed was logged, and is found again */
     for (size_t i = 0; i < e->n_secret_env; i++) {
         char *value = (char *)e->secret_env[i].value;
         if (value != NULL)
@@ -260,32 +65,164 @@ void isol8_free(isol8_engine *e)
     free(e->secret_env);
     mask_set_free(e->secrets);
     proxy_rules_free(e->rules);
+    audit_close(e->audit);
     free_list(e->allow);
     free_list(e->deny);
     free(e->memory_text);
     free(e->image);
     free(e->seccomp_owned);
+    turns_done(&e->turns);
     (void)pthread_mutex_destroy(&e->mutex);
-    (void)pthread_cond_destroy(&e->turn);
     free(e);
 }
 
-void exec_engine_enter(struct isol8_engine *e)
+bool exec_host_is_ours(const struct isol8_host *h, isol8_error *err)
 {
-    (void)pthread_mutex_lock(&e->mutex);
-    uint64_t ticket = e->next_ticket++;
-    while (ticket != e->serving || e->in_flight >= e->max_concurrent)
-        (void)pthread_cond_wait(&e->turn, &e->mutex);
-    e->serving++;
-    e->in_flight++;
-    (void)pthread_cond_broadcast(&e->turn);
-    (void)pthread_mutex_unlock(&e->mutex);
+    if (h->owner_pid == getpid())
+        return true;
+    (void)err_set(err, ISOL8_E_STATE,
+                  "this process did not open the host: after fork() the child must open its own");
+    return false;
 }
 
-void exec_engine_leave(struct isol8_engine *e)
+bool exec_engine_is_ours(const struct isol8_engine *e, isol8_error *err)
+{
+    return exec_host_is_ours(e->host, err);
+}
+
+/* ---- The pool ------------------------------------------------------------------------------ */
+
+/* The caller holds the engine's lock. */
+static struct pool_kind *find_kind(const struct isol8_engine *e, const struct sandbox_args *args)
+{
+    for (size_t i = 0; i < e->n_kinds; i++) {
+        if (pool_is_kind(e->kinds[i], args))
+            return e->kinds[i];
+    }
+    return NULL;
+}
+
+struct pool_kind *exec_engine_kind(struct isol8_engine *e, const struct sandbox_args *args)
+{
+    if (!e->is_pooled || args->layers != NULL)
+        return NULL;
+    (void)pthread_mutex_lock(&e->mutex);
+    struct pool_kind *k = find_kind(e, args);
+    struct pool_kind **all = k != NULL ? NULL
+                                       : reallocarray(e->kinds, e->n_kinds + 1, sizeof(*e->kinds));
+    if (all != NULL) {
+        e->kinds = all;
+        k = pool_join(e->host->pool, args, e->pool_clean);
+        if (k != NULL)
+            all[e->n_kinds++] = k;
+    }
+    (void)pthread_mutex_unlock(&e->mutex);
+    return k;
+}
+
+static void leave_pool(struct isol8_engine *e)
 {
     (void)pthread_mutex_lock(&e->mutex);
-    e->in_flight--;
-    (void)pthread_cond_broadcast(&e->turn);
+    struct pool_kind **all = take_ptr(&e->kinds);
+    size_t n = e->n_kinds;
+    e->n_kinds = 0;
     (void)pthread_mutex_unlock(&e->mutex);
+    for (size_t i = 0; i < n; i++)
+        pool_leave(all[i]);
+    free(all);
+}
+
+/* ---- Start and stop ------------------------------------------------------------------------ */
+
+void isol8_start_options_init(isol8_start_options *opts)
+{
+    *opts = (isol8_start_options){ .size = sizeof(*opts) };
+}
+
+static int check_names(const isol8_start_options *o, isol8_error *err)
+{
+    for (size_t i = 0; i < o->n_runtimes; i++) {
+        if (o->runtimes[i] == NULL || exec_runtime_find(o->runtimes[i]) == NULL)
+            return err_set(err, ISOL8_E_INVAL,
+                           "Unknown runtime: \"%.40s\". Available: python, node, bun, bash, deno, "
+                           "agent",
+                           o->runtimes[i] == NULL ? "" : o->runtimes[i]);
+    }
+    return 0;
+}
+
+/* Whatever goes wrong for one runtime is logged, and the others are prepared all the same. */
+static struct pool_kind *prepare(struct isol8_engine *e, const char *runtime)
+{
+    const struct exec_runtime *rt = exec_runtime_find(runtime);
+    struct sandbox_args args;
+    isol8_error err = { 0 };
+
+    exec_plan_sandbox(&args, e, rt);
+    if (exec_ensure_image(e, rt, &err) < 0) {
+        log_warn(&e->host->log, "start: cannot prepare %s: %s", runtime, err.msg);
+        return NULL;
+    }
+    struct pool_kind *k = exec_engine_kind(e, &args);
+    if (k != NULL)
+        pool_refill(k);
+    return k;
+}
+
+int isol8_start(isol8_engine *e, const isol8_start_options *opts, isol8_error *err)
+{
+    struct pool_kind *kinds[RUNTIMES_MAX];
+    isol8_start_options defaults;
+    size_t n = 0;
+
+    if (opts == NULL) {
+        isol8_start_options_init(&defaults);
+        opts = &defaults;
+    }
+    if (opts->size != sizeof(*opts))
+        return err_set(err, ISOL8_E_INVAL, "start options were not initialised");
+    if (!exec_engine_is_ours(e, err))
+        return ISOL8_E_STATE;
+    int r = check_names(opts, err);
+    if (r < 0 || !opts->prewarm || !e->is_pooled)
+        return r;
+    for (size_t i = 0; i < RUNTIMES_MAX; i++) {
+        const char *name = opts->n_runtimes == 0  ? isol8_runtime_name(i)
+                           : i < opts->n_runtimes ? opts->runtimes[i]
+                                                  : NULL;
+        struct pool_kind *k = name == NULL ? NULL : prepare(e, name);
+        if (k != NULL)
+            kinds[n++] = k;
+    }
+    for (size_t i = 0; i < n; i++)
+        pool_wait_full(kinds[i]);
+    return 0;
+}
+
+int isol8_stop(isol8_engine *e, isol8_error *err)
+{
+    if (!exec_engine_is_ours(e, err))
+        return ISOL8_E_STATE;
+    leave_pool(e);
+    int r = session_end(e, err);
+    if (e->host->pool != NULL)
+        pool_settle(e->host->pool);
+    return r;
+}
+
+bool isol8_container_id(isol8_engine *e, char id[65])
+{
+    struct session *s = NULL;
+    bool has_one = false;
+
+    id[0] = '\0';
+    if (!e->is_persistent || !exec_engine_is_ours(e, NULL) || session_hold(e, &s, NULL) < 0)
+        return false;
+    if (session_lock(s)) {
+        memcpy(id, s->sandbox->id, HOST_ID_SIZE);
+        has_one = true;
+        session_unlock(s);
+    }
+    session_release(s);
+    return has_one;
 }

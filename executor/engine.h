@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine.h - a set of checked options on a host, and the count of executions in flight. */
+/* engine.h - a set of checked options on a host, with its executions in turn, session and pool. */
 #ifndef EXECUTOR_ENGINE_H
 #define EXECUTOR_ENGINE_H
 
@@ -8,16 +8,29 @@
 #include "executor/host.h"
 #include "executor/mask.h"
 #include "executor/runtimes.h"
+#include "executor/turns.h"
 #include "proxy/rules.h"
 
 enum {
+    RUNTIMES_MAX = 16,
     ENGINE_PIDS_DEFAULT = 64,
     ENGINE_PIDS_AGENT = 200,
     ENGINE_WORD_MAX = 131071, /* bytes of one argument or variable: MAX_ARG_STRLEN - 1, execve(2) */
 };
 
+struct exec_audit;
+struct pool_kind;
+struct session;
+struct sandbox_args;
+
 struct isol8_engine {
     struct isol8_host *host;
+    bool is_persistent; /* one sandbox for all executions */
+    bool persist;       /* ephemeral sandboxes are kept */
+    bool is_pooled;     /* sandboxes are prepared ahead */
+    bool build_images;
+    unsigned pool_clean, pool_dirty;
+    struct exec_audit *audit; /* NULL: none */
     bool host_network;
     bool is_filtered;
     struct proxy_rules *rules; /* filtered: the compiled allow and deny lists */
@@ -43,16 +56,22 @@ struct isol8_engine {
     isol8_pair *secret_env; /* copies */
     size_t n_secret_env;
 
-    pthread_mutex_t mutex; /* guards the rest: a ticket lock, so that waiters are served in order */
-    pthread_cond_t turn;
-    unsigned max_concurrent;
-    unsigned in_flight;
-    uint64_t next_ticket;
-    uint64_t serving;
+    struct turns turns; /* a place for each execution in flight */
+
+    pthread_mutex_t mutex;    /* guards the rest */
+    struct session *session;  /* persistent mode: NULL before its first use */
+    struct pool_kind **kinds; /* that this engine joined */
+    size_t n_kinds;
 };
 
-/** Wait for a permit, first come first served. */
-void exec_engine_enter(struct isol8_engine *e);
-void exec_engine_leave(struct isol8_engine *e);
+/** Check the options and copy them into the engine, whose host is set. */
+int exec_engine_set_options(struct isol8_engine *e, const isol8_options *o, isol8_error *err);
+
+/** The pool's kind for sandboxes made by @args, joined on first use. NULL: not pooled, or no
+ * memory for it. */
+struct pool_kind *exec_engine_kind(struct isol8_engine *e, const struct sandbox_args *args);
+
+/** False in a process that inherited the engine by fork(), with the error filled in. */
+bool exec_engine_is_ours(const struct isol8_engine *e, isol8_error *err);
 
 #endif

@@ -12,6 +12,9 @@
     "/sandbox/.local/bin:/sandbox/.npm-global/bin:/sandbox/.bun-global/bin:"                       \
     "/usr/local/bin:/usr/bin:/bin"
 
+/* What a setup script finds in addition. */
+#define ENVIRON_ADMIN_PATH ":/usr/local/sbin:/usr/sbin:/sbin"
+
 struct exec_environ;
 
 /** The image's variables, isol8's own, the runtime's, and the secrets; room for @extra more. */

@@ -13,7 +13,10 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "executor/background.h"
 #include "executor/egress.h"
+#include "executor/keeper.h"
+#include "executor/pool.h"
 #include "executor/reap.h"
 
 void isol8_host_options_init(isol8_host_options *opts)
@@ -123,6 +126,8 @@ static int fill_host(struct isol8_host *h, const isol8_host_options *o, isol8_er
         return err_nomem(err);
     h->runtime = (struct oci_runtime){ .program = h->runtime_program, .root = h->runtime_root };
     h->user_namespace = o->user_namespace;
+    h->pool_linger_ms = o->pool_linger_ms < 0 ? 0 : o->pool_linger_ms;
+    h->owner_pid = getpid();
     r = exec_egress_new(&h->egress, &o->network, err);
     if (r < 0)
         return r;
@@ -156,6 +161,12 @@ int isol8_host_open(isol8_host **out, const isol8_host_options *opts, isol8_erro
         r = oci_store_open(&h->store, h->data_root, err);
     if (r == 0)
         r = cgroup_host_open(&h->cgroups, err);
+    if (r == 0)
+        r = background_new(&h->background, err);
+    if (r == 0)
+        r = keeper_new(&h->keeper, err);
+    if (r == 0)
+        r = pool_new(&h->pool, h, err);
     if (r < 0) {
         isol8_host_free(h);
         return r;
@@ -169,6 +180,13 @@ void isol8_host_free(isol8_host *h)
 {
     if (h == NULL)
         return;
+    /* A fork's copy: the threads are the parent's, and so is all they look after. */
+    if (h->owner_pid != 0 && h->owner_pid != getpid())
+        return;
+    pool_drain(h->pool);
+    keeper_free(h->keeper);
+    background_free(h->background);
+    pool_free(h->pool);
     exec_egress_free(h->egress);
     oci_store_free(h->store);
     cgroup_host_free(h->cgroups);

@@ -19,6 +19,8 @@ struct isol8_host {
     char *runtime_root; /* <state>/runc */
     char *cgroup_parent;
     bool user_namespace;
+    int64_t pool_linger_ms;
+    int owner_pid;    /* the process that opened it; a fork's copy is of no use */
     int state_fd;     /* <state> */
     int lock_fd;      /* <state>/lock: shared while a sandbox is being made, exclusive to reap */
     int sandboxes_fd; /* <state>/sandboxes */
@@ -26,15 +28,24 @@ struct isol8_host {
     struct oci_runtime runtime;
     struct cgroup_host *cgroups;
     struct oci_store *store;
-    struct exec_egress *egress;     /* the filtered network, see egress.h */
+    struct exec_egress *egress; /* the filtered network, see egress.h */
+    struct background *background;
+    struct keeper *keeper;
+    struct exec_pool *pool;
     pthread_mutex_t skeleton_mutex; /* guards the two paths below */
     char *skeleton;                 /* layer on top of every image, made on first use */
     char *host_layer;               /* layer below it for the image "host", made on first use */
 };
 
 struct exec_egress;
+struct background;
+struct keeper;
+struct exec_pool;
 
 #define HOST_ID_SIZE 65 /* 64 hex digits and NUL */
+
+/** False in a process that inherited the host by fork(), with the error filled in. */
+bool exec_host_is_ours(const struct isol8_host *h, isol8_error *err);
 
 /** Directory with the skeleton layer; made when absent. Borrowed from the host. */
 int exec_skeleton(struct isol8_host *h, const char **dir, isol8_error *err);

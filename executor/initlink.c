@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
+
+enum { SURE_TRIES = 10, SURE_WAIT_MS = 500 };
 
 static int send_packet(int sock, const struct iovec *iov, size_t n_iov, const int *fds,
                        size_t n_fds, isol8_error *err)
@@ -86,6 +89,18 @@ int initlink_put(int sock, uint32_t id, const char *path, unsigned mode, const v
     return send_packet(sock, iov, is_inline && n > 0 ? 4 : 3, &fd, is_inline ? 0 : 1, err);
 }
 
+int initlink_put_pipe(int sock, uint32_t id, const char *path, unsigned mode, int pipe,
+                      isol8_error *err)
+{
+    struct init_head head = { .type = INIT_PUT, .id = id };
+    struct init_put put = { .mode = mode, .inline_size = UINT32_MAX };
+    struct iovec iov[] = { { &head, sizeof(head) },
+                           { &put, sizeof(put) },
+                           { (void *)path, strlen(path) + 1 } };
+
+    return send_packet(sock, iov, ARRAY_LEN(iov), &pipe, 1, err);
+}
+
 int initlink_exec(int sock, uint32_t id, const struct initlink_exec *x, isol8_error *err)
 {
     struct init_head head = { .type = INIT_EXEC, .id = id };
@@ -129,6 +144,14 @@ int initlink_get(int sock, uint32_t id, const char *path, int pipe, isol8_error 
     return send_packet(sock, iov, ARRAY_LEN(iov), &pipe, 1, err);
 }
 
+int initlink_remove(int sock, uint32_t id, const char *path, isol8_error *err)
+{
+    struct init_head head = { .type = INIT_REMOVE, .id = id };
+    struct iovec iov[] = { { &head, sizeof(head) }, { (void *)path, strlen(path) + 1 } };
+
+    return send_packet(sock, iov, ARRAY_LEN(iov), NULL, 0, err);
+}
+
 int initlink_signal(int sock, uint32_t id, int sig, isol8_error *err)
 {
     struct init_head head = { .type = INIT_SIGNAL, .id = id };
@@ -136,6 +159,32 @@ int initlink_signal(int sock, uint32_t id, int sig, isol8_error *err)
     struct iovec iov[] = { { &head, sizeof(head) }, { &body, sizeof(body) } };
 
     return send_packet(sock, iov, ARRAY_LEN(iov), NULL, 0, err);
+}
+
+/* What must not be lost for a full socket: the few packets under way are read in a moment. */
+static int send_for_sure(int sock, uint32_t type, const int *fd, isol8_error *err)
+{
+    struct init_head head = { .type = type };
+    struct iovec iov = { &head, sizeof(head) };
+    int r = send_packet(sock, &iov, 1, fd, fd == NULL ? 0 : 1, err);
+
+    for (int i = 0; r == INITLINK_FULL && i < SURE_TRIES; i++) {
+        struct pollfd p = { .fd = sock, .events = POLLOUT };
+        (void)poll(&p, 1, SURE_WAIT_MS);
+        r = send_packet(sock, &iov, 1, fd, fd == NULL ? 0 : 1, err);
+    }
+    return r == INITLINK_FULL ? err_set(err, ISOL8_E_BUSY, "the sandbox's init does not answer")
+                              : r;
+}
+
+int initlink_channel(int sock, int channel, isol8_error *err)
+{
+    return send_for_sure(sock, INIT_CHANNEL, &channel, err);
+}
+
+int initlink_keep(int sock, isol8_error *err)
+{
+    return send_for_sure(sock, INIT_KEEP, NULL, err);
 }
 
 int initlink_parse(const void *packet, size_t n, struct initlink_answer *out, isol8_error *err)

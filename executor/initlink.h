@@ -21,6 +21,10 @@
 int initlink_put(int sock, uint32_t id, const char *path, unsigned mode, const void *data, size_t n,
                  isol8_error *err);
 
+/** Ask for a file whose content is read from @pipe. */
+int initlink_put_pipe(int sock, uint32_t id, const char *path, unsigned mode, int pipe,
+                      isol8_error *err);
+
 struct initlink_exec {
     struct init_exec counts;
     const struct buf *strings;
@@ -39,7 +43,15 @@ int initlink_stdin(const void *data, size_t n, isol8_error *err);
 /** Ask for a file's content to be written to @pipe. */
 int initlink_get(int sock, uint32_t id, const char *path, int pipe, isol8_error *err);
 
+int initlink_remove(int sock, uint32_t id, const char *path, isol8_error *err);
+
 int initlink_signal(int sock, uint32_t id, int sig, isol8_error *err);
+
+/** Give init one more socket to serve; the caller keeps @channel. */
+int initlink_channel(int sock, int channel, isol8_error *err);
+
+/** Let init outlive its socket. */
+int initlink_keep(int sock, isol8_error *err);
 
 struct initlink_answer {
     uint32_t type; /* INIT_EXITED or INIT_DONE */

@@ -2,6 +2,7 @@
 /* request.c - check an execution request and turn it into what init is asked to do. */
 #include "executor/request.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 enum {
     PATH_BYTES_MAX = 4095,
     SANDBOX_MIB = 1 << 20,
+    SETUP_BYTES_MAX = 16 << 20,
 };
 
 void isol8_request_init(isol8_request *rq)
@@ -178,32 +180,61 @@ int exec_workdir(const char *path, char **out, isol8_error *err)
 /* ---- The plan -----------------------------------------------------------------------------------
  */
 
-static void plan_sandbox(struct exec_plan *p, const struct isol8_engine *e)
+void exec_plan_sandbox(struct sandbox_args *out, const struct isol8_engine *e,
+                       const struct exec_runtime *rt)
 {
-    bool is_agent = p->runtime->is_agent;
-    int64_t pids = e->pids_limit;
-
-    if (pids == -2)
-        pids = is_agent ? ENGINE_PIDS_AGENT : ENGINE_PIDS_DEFAULT;
-    p->image = e->image != NULL ? e->image : p->runtime->image;
-    p->sandbox = (struct sandbox_args){
-        .image = p->image,
+    *out = (struct sandbox_args){
+        .image = e->image != NULL ? e->image : rt->image,
         .host_network = e->host_network,
         .is_filtered = e->is_filtered,
         .rules = e->rules,
         .readonly_rootfs = e->readonly_rootfs,
-        .sandbox_bytes = e->sandbox_bytes != 0 ? e->sandbox_bytes
-                                               : (uint64_t)(is_agent ? 2048 : 512) * SANDBOX_MIB,
+        .sandbox_bytes = e->sandbox_bytes != 0
+                             ? e->sandbox_bytes
+                             : (uint64_t)(rt->is_agent ? 2048 : 512) * SANDBOX_MIB,
         .tmp_bytes = e->tmp_bytes,
         .seccomp = e->seccomp,
         .layers = e->layers,
         .n_layers = e->n_layers,
     };
+}
+
+static void plan_limits(struct exec_plan *p, const struct isol8_engine *e)
+{
+    int64_t pids = e->pids_limit;
+
+    if (pids == -2)
+        pids = p->runtime->is_agent ? ENGINE_PIDS_AGENT : ENGINE_PIDS_DEFAULT;
     p->limits = (struct cgroup_limits){
         .memory_bytes = e->memory_bytes,
         .cpus = e->cpus,
         .pids = pids > 0 ? (uint64_t)pids : 0,
     };
+}
+
+static int check_code(const struct exec_plan *p, const isol8_request *rq, isol8_error *err)
+{
+    int r = check_source(rq, err);
+
+    if (r == 0 && p->runtime->is_agent && rq->cmd == NULL && rq->code_size > ENGINE_WORD_MAX)
+        r = err_set(err, ISOL8_E_LIMIT, "code: a prompt of %zu bytes is longer than %d",
+                    rq->code_size, ENGINE_WORD_MAX);
+    if (r == 0 && rq->file_extension != NULL)
+        r = check_extension(rq->file_extension, err);
+    if (r == 0 && rq->setup_script != NULL && strlen(rq->setup_script) > SETUP_BYTES_MAX)
+        r = err_set(err, ISOL8_E_LIMIT, "setupScript: %zu bytes are more than the limit of %d",
+                    strlen(rq->setup_script), SETUP_BYTES_MAX);
+    return r;
+}
+
+static int check_metadata(const isol8_request *rq, isol8_error *err)
+{
+    for (size_t i = 0; i < rq->n_metadata; i++) {
+        if (rq->metadata[i].key == NULL || rq->metadata[i].value == NULL)
+            return err_set(err, ISOL8_E_INVAL, "metadata: entry %zu has no %s", i,
+                           rq->metadata[i].key == NULL ? "key" : "value");
+    }
+    return 0;
 }
 
 int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const isol8_request *rq,
@@ -220,37 +251,67 @@ int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const is
     if (r == 0 && out->runtime->is_agent)
         r = check_agent(e, err);
     if (r == 0)
-        r = check_source(rq, err);
-    if (r == 0 && out->runtime->is_agent && rq->cmd == NULL && rq->code_size > ENGINE_WORD_MAX)
-        r = err_set(err, ISOL8_E_LIMIT, "code: a prompt of %zu bytes is longer than %d",
-                    rq->code_size, ENGINE_WORD_MAX);
-    if (r == 0 && rq->file_extension != NULL)
-        r = check_extension(rq->file_extension, err);
+        r = check_code(out, rq, err);
     if (r == 0)
         r = check_paths(rq, err);
     if (r == 0)
         r = check_env(rq, err);
     if (r == 0)
+        r = check_metadata(rq, err);
+    if (r == 0)
         r = packages_check(out->runtime, rq->install, rq->n_install, err);
+    if (r == 0 && out->runtime->is_agent)
+        r = words_split(&out->agent_flags, "agentFlags", rq->agent_flags, err);
     if (r == 0)
         r = exec_workdir(rq->workdir, &out->workdir, err);
     if (r < 0)
         return r;
 
-    bool has_script = rq->cmd == NULL && !out->runtime->is_agent;
-    if (has_script &&
-        asprintf(&out->script_path, "/sandbox/main%s",
-                 rq->file_extension != NULL ? rq->file_extension : out->runtime->extension) < 0)
-        return err_nomem(err);
     out->timeout_ms = rq->timeout_ms > 0 ? rq->timeout_ms : e->timeout_ms;
-    plan_sandbox(out, e);
+    out->install = rq->install;
+    out->n_install = rq->n_install;
+    exec_plan_sandbox(&out->sandbox, e, out->runtime);
+    out->image = out->sandbox.image;
+    plan_limits(out, e);
     return 0;
+}
+
+int exec_plan_paths(struct exec_plan *p, const isol8_request *rq, int64_t stamp_ms,
+                    isol8_error *err)
+{
+    const char *ext = rq->file_extension != NULL ? rq->file_extension : p->runtime->extension;
+    bool has_script = rq->cmd == NULL && !p->runtime->is_agent;
+    char stamp[24] = "";
+
+    if (stamp_ms != 0)
+        (void)snprintf(stamp, sizeof(stamp), "_%" PRId64, stamp_ms);
+    if (has_script && asprintf(&p->script_path, "/sandbox/%s%s%s", stamp_ms != 0 ? "exec" : "main",
+                               stamp, ext) < 0)
+        p->script_path = NULL;
+    if (asprintf(&p->setup_path, "/sandbox/.isol8-setup%s.sh", stamp) < 0)
+        p->setup_path = NULL;
+    return p->setup_path == NULL || (has_script && p->script_path == NULL) ? err_nomem(err) : 0;
+}
+
+int exec_ensure_image(struct isol8_engine *e, const struct exec_runtime *rt, isol8_error *err)
+{
+    isol8_setup_options o;
+
+    if (e->image != NULL || e->layers != NULL || !e->build_images ||
+        isol8_image_present(e->host, rt->name))
+        return 0;
+    isol8_setup_options_init(&o);
+    o.runtimes = &rt->name;
+    o.n_runtimes = 1;
+    return isol8_setup(e->host, &o, err);
 }
 
 void exec_plan_done(struct exec_plan *p)
 {
     free(p->script_path);
+    free(p->setup_path);
     free(p->workdir);
+    words_done(&p->agent_flags);
     *p = (struct exec_plan){ 0 };
 }
 
@@ -259,14 +320,20 @@ void exec_plan_done(struct exec_plan *p)
 static void add_command(const struct exec_plan *p, const isol8_request *rq, struct buf *b,
                         uint32_t *argc)
 {
+    const char *const *word = p->runtime->command;
+
     if (rq->cmd != NULL) {
         exec_add_word(b, "bash", argc);
         exec_add_word(b, "-c", argc);
         exec_add_word(b, rq->cmd, argc);
         return;
     }
-    for (size_t i = 0; i < RUNTIME_ARGS_MAX && p->runtime->command[i] != NULL; i++)
-        exec_add_word(b, p->runtime->command[i], argc);
+    for (size_t i = 0; i < RUNTIME_ARGS_MAX && word[i] != NULL; i++) {
+        bool is_last = i + 1 == RUNTIME_ARGS_MAX || word[i + 1] == NULL;
+        for (size_t k = 0; is_last && k < p->agent_flags.n; k++) /* before "-p PROMPT" */
+            exec_add_word(b, words_get(&p->agent_flags, k), argc);
+        exec_add_word(b, word[i], argc);
+    }
     if (p->script_path != NULL) {
         exec_add_word(b, p->script_path, argc);
     } else { /* a prompt ends at its first NUL, as any argument does */
@@ -276,29 +343,56 @@ static void add_command(const struct exec_plan *p, const isol8_request *rq, stru
     }
 }
 
-int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
-                      const isol8_request *rq, const struct oci_image *image, struct buf *out,
-                      struct init_exec *counts, isol8_error *err)
+static int add_environ(const struct exec_plan *p, const struct isol8_engine *e,
+                       const isol8_request *rq, const struct oci_image *image, bool has_packages,
+                       const char *path, struct buf *out, uint32_t *envc, isol8_error *err)
 {
     struct exec_environ *env = NULL;
     size_t n = 0;
-    const isol8_pair *installed = rq->n_install > 0 ? packages_environ(p->runtime, &n) : NULL;
-    int r = exec_environ_new(&env, e, image, installed, n, rq->n_env, err);
+    const isol8_pair *installed = has_packages ? packages_environ(p->runtime, &n) : NULL;
+    int r = exec_environ_new(&env, e, image, installed, n, rq->n_env + 1, err);
 
     if (r < 0)
         return r;
+    if (path != NULL && installed == NULL) /* else its own PATH counts */
+        exec_environ_set(env, "PATH", path);
     for (size_t i = 0; i < rq->n_env; i++)
         exec_environ_set(env, rq->env[i].key, rq->env[i].value);
     exec_environ_finish(env, e);
-
-    *counts = (struct init_exec){ 0 };
-    exec_add_word(out, p->workdir, NULL);
-    add_command(p, rq, out, &counts->argc);
-    exec_environ_write(env, out, &counts->envc);
+    exec_environ_write(env, out, envc);
     exec_environ_free(env);
+    return 0;
+}
+
+static int finish_strings(const struct buf *out, struct init_exec *counts, isol8_error *err)
+{
     counts->strings_size = (uint32_t)out->len;
     if (out->failed)
         return err_set(err, ISOL8_E_LIMIT, "command and environment are larger than %d bytes",
                        INIT_STRINGS_MAX);
     return 0;
+}
+
+int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
+                      const isol8_request *rq, const struct oci_image *image, bool has_packages,
+                      struct buf *out, struct init_exec *counts, isol8_error *err)
+{
+    *counts = (struct init_exec){ 0 };
+    exec_add_word(out, p->workdir, NULL);
+    add_command(p, rq, out, &counts->argc);
+    int r = add_environ(p, e, rq, image, has_packages, NULL, out, &counts->envc, err);
+    return r < 0 ? r : finish_strings(out, counts, err);
+}
+
+int exec_plan_setup_strings(const struct exec_plan *p, const struct isol8_engine *e,
+                            const isol8_request *rq, const struct oci_image *image, struct buf *out,
+                            struct init_exec *counts, isol8_error *err)
+{
+    *counts = (struct init_exec){ 0 };
+    exec_add_word(out, "/sandbox", NULL);
+    exec_add_word(out, "bash", &counts->argc);
+    exec_add_word(out, p->setup_path, &counts->argc);
+    int r = add_environ(p, e, rq, image, p->n_install > 0, ENVIRON_PATH ENVIRON_ADMIN_PATH, out,
+                        &counts->envc, err);
+    return r < 0 ? r : finish_strings(out, counts, err);
 }

@@ -5,6 +5,7 @@
 
 #include "executor/engine.h"
 #include "executor/sandbox.h"
+#include "executor/words.h"
 
 enum {
     REQUEST_FILES_MAX = 65536,
@@ -16,10 +17,14 @@ enum {
 struct exec_plan {
     const struct exec_runtime *runtime;
     const char *image;
+    const char *const *install; /* packages that the image does not have */
+    size_t n_install;
+    struct words agent_flags;
     struct sandbox_args sandbox;
     struct cgroup_limits limits;
     int64_t timeout_ms;
     char *script_path; /* where the code is put; NULL for cmd and prompts; owned */
+    char *setup_path;  /* where setup scripts are put, one after the other; owned */
     char *workdir;     /* absolute; owned */
 };
 
@@ -31,11 +36,29 @@ void exec_plan_done(struct exec_plan *p);
 /**
  * exec_plan_strings() - cwd, arguments and environment of the main command, as EXEC wants them
  * @image: For the environment that the image sets; may hold no config ("host")
+ * @has_packages: Something was installed for this runtime in this sandbox
  * @out:   Strings, each ended by NUL
  */
 int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
-                      const isol8_request *rq, const struct oci_image *image, struct buf *out,
-                      struct init_exec *counts, isol8_error *err);
+                      const isol8_request *rq, const struct oci_image *image, bool has_packages,
+                      struct buf *out, struct init_exec *counts, isol8_error *err);
+
+/** Where code and setup scripts go: main and .isol8-setup, in a session with @stamp_ms in the name
+ * (0: not a session). */
+int exec_plan_paths(struct exec_plan *p, const isol8_request *rq, int64_t stamp_ms,
+                    isol8_error *err);
+
+/** What a sandbox for @rt is made of by the engine's options. */
+void exec_plan_sandbox(struct sandbox_args *out, const struct isol8_engine *e,
+                       const struct exec_runtime *rt);
+
+/** The same for a setup script: bash, in /sandbox, with the administrator's programs in PATH. */
+int exec_plan_setup_strings(const struct exec_plan *p, const struct isol8_engine *e,
+                            const isol8_request *rq, const struct oci_image *image, struct buf *out,
+                            struct init_exec *counts, isol8_error *err);
+
+/** Build the base image of @rt when it is missing and the engine may (option build_images). */
+int exec_ensure_image(struct isol8_engine *e, const struct exec_runtime *rt, isol8_error *err);
 
 /** "/sandbox/x" for "x"; absolute paths stay. The caller frees it. NULL: no memory. */
 char *exec_sandbox_path(const char *path);

@@ -274,7 +274,7 @@ static bool add_text(cJSON *j, const char *key, const char *text, size_t n)
     return json_add_text(j, key, text, n);
 }
 
-static bool add_usage(cJSON *j, const isol8_result *res)
+bool exec_result_add_usage(cJSON *j, const struct isol8_result *res)
 {
     cJSON *u = cJSON_AddObjectToObject(j, "resourceUsage");
     const isol8_usage *us = &res->usage;
@@ -331,7 +331,7 @@ char *isol8_result_json(const isol8_result *res)
               cJSON_AddStringToObject(j, "runtime", res->runtime) != NULL &&
               cJSON_AddStringToObject(j, "timestamp", res->timestamp) != NULL &&
               cJSON_AddStringToObject(j, "containerId", res->container_id) != NULL &&
-              add_usage(j, res) &&
+              exec_result_add_usage(j, res) &&
               add_texts(j, "networkLogs", res->network_logs, res->n_network_logs) &&
               add_texts(j, "securityEvents", res->security_events, res->n_security_events) &&
               add_files(j, res) &&

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/rand.h"
 #include "executor/host.h"
 #include "proxy/netlog.h"
@@ -39,6 +40,7 @@ struct verdict_facts {
     bool timed_out;
     bool cancelled;
     bool truncated;
+    bool setup_failed;     /* the code was not reached; what ended it was told as an event */
     bool not_started;      /* the program could not be executed */
     bool died_unexplained; /* the sandbox ended without telling */
     int wait_status;       /* of the main command, as by waitpid(2) */
@@ -60,5 +62,8 @@ void exec_result_judge(struct isol8_result *res, const struct verdict_facts *f);
 /** Keep the proxy's blocks as security events, and @with_logs all its decisions, as JSON texts.
  * Return: 0, or -1 when memory is out. */
 int exec_result_take_log(struct isol8_result *res, const struct netlog *log, bool with_logs);
+
+/** Add the object "resourceUsage". False when memory is out. */
+bool exec_result_add_usage(cJSON *j, const struct isol8_result *res);
 
 #endif

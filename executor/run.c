@@ -3,19 +3,17 @@
  * run.c - drive one execution from a request to a result
  *
  * Theory of operation. A run is a state machine (run.h) over one epoll descriptor, which is what
- * isol8_run_fd() shows: pipes, init's socket, the runtime's pidfd, a timer, and two eventfds, one
- * for cancelling and one that stays readable while events are queued. isol8_run_next() takes what
- * is ready, one descriptor at a time, until that makes an event. It never blocks, except for the
- * few milliseconds of removing a sandbox whose processes are gone.
+ * isol8_run_fd() shows: pipes, init's socket, the runtime's pidfd, a timer, and eventfds: for
+ * cancelling, for a place in the queue, and one that stays readable while events are queued.
+ * isol8_run_next() takes what is ready, one descriptor at a time, until that makes an event. It
+ * never blocks, except for the few milliseconds of making or removing a sandbox.
  *
- *   CREATING --hello--> STAGING --files in place--> RUNNING --exited--> [COLLECTING] --> CLOSING
- *       |                  |                           |                     |              |
- *       +---- failure, cancel, deadline: everything is killed, -------------+-----------> DONE
+ *   [QUEUED] --place--> [WAITING|CREATING] --sandbox--> STAGING -> [INSTALLING] -> [SETUP]
+ *       |                      |                           |             |            |
+ *       |                      |                    RUNNING -> [COLLECTING] --> CLOSING --> DONE
+ *       +---- failure, cancel, deadline: what it made is killed -----------------^
  *
- * The deadline starts when the sandbox is up and covers staging and the program. At the deadline,
- * as on cancel, pid 1 is killed by its pidfd and the kernel ends the rest of the pid namespace; the
- * counters are read first, because the cgroup goes with the container. In CLOSING the streams are
- * read to their end: no writer is left, so that takes no longer than what the pipes hold.
+ * The deadline starts when the sandbox is there and covers all steps up to the program's end.
  *
  * A failure of isol8 itself is kept in r->error and reported once everything is gone.
  */
@@ -31,10 +29,13 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/proc.h"
+#include "executor/audit.h"
 
-enum { READ_BYTES = 65536 };
+enum { READ_BYTES = 65536, NOTHING_READY = 2 };
 
 /* ---- Plumbing ----------------------------------------------------------------------------------
  */
@@ -66,7 +67,7 @@ int run_arm_timer(struct isol8_run *r, int64_t ms, isol8_error *err)
     return 0;
 }
 
-static void set_pending(struct isol8_run *r, bool on)
+void run_set_pending(struct isol8_run *r, bool on)
 {
     uint64_t v = 1;
 
@@ -76,19 +77,20 @@ static void set_pending(struct isol8_run *r, bool on)
         (void)!read(r->pending_fd, &v, sizeof(v));
 }
 
-void run_queue(struct isol8_run *r, enum isol8_event_type type, const char *text, bool is_marker)
+void run_queue(struct isol8_run *r, enum isol8_event_type type, enum isol8_phase phase,
+               const char *text, bool is_marker)
 {
     if (r->queue_len == RUN_EVENTS_MAX)
         return; /* cannot happen: fewer kinds of queued events exist than there is room for */
     struct queued_event *q = &r->queue[(r->queue_head + r->queue_len++) % RUN_EVENTS_MAX];
     (void)snprintf(q->text, sizeof(q->text), "%s", text);
     q->ev = (isol8_event){ .type = type,
-                           .phase = ISOL8_PHASE_CODE,
+                           .phase = phase,
                            .data = q->text,
                            .size = strlen(q->text),
                            .is_marker = is_marker };
     if (r->queue_len == 1)
-        set_pending(r, true);
+        run_set_pending(r, true);
 }
 
 /* The popped event's text stays valid: its slot is reused seven events later at the earliest. */
@@ -100,153 +102,37 @@ static bool pop_event(struct isol8_run *r, isol8_event *ev)
     r->queue_head = (r->queue_head + 1) % RUN_EVENTS_MAX;
     r->queue_len--;
     if (r->queue_len == 0 && r->state != RUN_DONE)
-        set_pending(r, false);
+        run_set_pending(r, false);
     return true;
-}
-
-/* ---- Ending ------------------------------------------------------------------------------------
- */
-
-static void unwatch_socket(struct isol8_run *r)
-{
-    if (r->sandbox->socket_fd >= 0)
-        (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, r->sandbox->socket_fd, NULL);
-}
-
-static void enter_closing(struct isol8_run *r)
-{
-    r->state = RUN_CLOSING;
-    r->get_fd = run_close_fd(r, r->get_fd);
-    r->stdin_fd = run_close_fd(r, r->stdin_fd);
-    (void)run_arm_timer(r, RUN_CLOSE_MS, NULL); /* without it a stuck runtime would be waited for */
-}
-
-void run_begin_close(struct isol8_run *r)
-{
-    if (r->ended_ns == 0)
-        r->ended_ns = clock_now_ns();
-    unwatch_socket(r);
-    exec_sandbox_close(r->sandbox);
-    enter_closing(r);
-}
-
-static void kill_all(struct isol8_run *r)
-{
-    if (r->ended_ns == 0)
-        r->ended_ns = clock_now_ns();
-    run_read_counters(r);
-    unwatch_socket(r);
-    exec_sandbox_kill(r->sandbox);
-    enter_closing(r);
-}
-
-/* The first failure counts; @status is its own for convenience in "return run_fail(...)". */
-int run_fail(struct isol8_run *r, int status)
-{
-    if (r->error.status == 0)
-        r->error.status = status;
-    if (r->state < RUN_CLOSING)
-        kill_all(r);
-    return 0;
-}
-
-static void queue_stream_end(struct isol8_run *r, int i)
-{
-    static const enum isol8_event_type types[] = { ISOL8_EVENT_STDOUT, ISOL8_EVENT_STDERR };
-    struct output *o = &r->streams[i];
-
-    if (output_marker(o) && o->chunk.len > 0)
-        run_queue(r, types[i], o->chunk.data, true);
-}
-
-static void queue_end_events(struct isol8_run *r)
-{
-    char code[16];
-
-    queue_stream_end(r, 0);
-    queue_stream_end(r, 1);
-    r->facts.truncated = r->streams[0].is_truncated || r->streams[1].is_truncated;
-    exec_result_judge(r->result, &r->facts);
-    if (r->error.status == 0) {
-        if (r->facts.timed_out)
-            run_queue(r, ISOL8_EVENT_ERROR, "EXECUTION TIMED OUT", false);
-        (void)snprintf(code, sizeof(code), "%d", r->result->exit_code);
-        run_queue(r, ISOL8_EVENT_EXIT, code, false);
-    }
-    r->streams_ended = true;
-}
-
-static void fill_result(struct isol8_run *r)
-{
-    struct isol8_result *res = r->result;
-    uint64_t ns = r->started_ns == 0 ? 0 : r->ended_ns - r->started_ns;
-
-    res->usage.wall_us = ns / 1000;
-    res->duration_ms = (int64_t)(ns / 1000000);
-    res->is_truncated = r->facts.truncated;
-    res->network_bytes_in = r->sandbox->link.counters.bytes_in;
-    res->network_bytes_out = r->sandbox->link.counters.bytes_out;
-    if (exec_result_take_log(res, r->sandbox->link.log, r->engine->log_network) < 0 &&
-        r->error.status == 0)
-        (void)err_nomem(&r->error);
-    clock_iso(clock_wall_ms(), res->timestamp);
-    res->out_size = r->streams[0].captured.len;
-    res->err_size = r->streams[1].captured.len;
-    res->out = buf_take(&r->streams[0].captured);
-    res->err = buf_take(&r->streams[1].captured);
-}
-
-static void leave_engine(struct isol8_run *r)
-{
-    if (r->has_permit)
-        exec_engine_leave(r->engine);
-    r->has_permit = false;
-}
-
-/* Once the streams and the runtime have ended, nothing of the sandbox is left but its names. */
-static void finish_if_over(struct isol8_run *r)
-{
-    isol8_error err = { 0 };
-
-    if (r->state != RUN_CLOSING || r->stream_fds[0] >= 0 || r->stream_fds[1] >= 0)
-        return;
-    if (!r->streams_ended)
-        queue_end_events(r);
-    if (r->sandbox->runtime_pidfd >= 0) {
-        struct pollfd p = { .fd = r->sandbox->runtime_pidfd, .events = POLLIN };
-        if (poll(&p, 1, 0) == 0)
-            return;
-    }
-    if (exec_sandbox_remove(r->sandbox, &err) < 0 && r->error.status == 0)
-        r->error = err;
-    fill_result(r);
-    r->state = RUN_DONE;
-    set_pending(r, true);
-    leave_engine(r);
 }
 
 /* ---- What may become ready
  * ----------------------------------------------------------------------- */
 
-static int on_hello(struct isol8_run *r)
+/* Stuck in closing: the runtime dies, and a stream held open by something undead is given up. */
+static void give_up(struct isol8_run *r)
 {
-    int s = exec_sandbox_hello(r->sandbox, &r->error);
-
-    if (s == 0)
-        s = exec_sandbox_take(r->sandbox, &r->plan.limits, &r->error);
-    if (s == 0)
-        s = run_arm_timer(r, r->plan.timeout_ms, &r->error);
-    return s < 0 ? run_fail(r, s) : run_start_staging(r);
+    if (r->session == NULL && r->sandbox != NULL) {
+        proc_kill(r->sandbox->init_pidfd);
+        proc_kill(r->sandbox->runtime_pidfd);
+    }
+    if (r->command_runs && r->error.status == 0)
+        (void)err_set(&r->error, ISOL8_E_TIMEOUT, "the execution could not be ended");
+    r->command_runs = false;
+    for (int i = 0; i < 2; i++)
+        r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
 }
 
-/* The runtime ended: expected in CLOSING, else init's socket says more in a moment, except when
- * init never came up. */
-static int on_runtime_end(struct isol8_run *r)
+/* An execution that lasts: the pool is filled up meanwhile, and the rest of the time runs. */
+static int refill_and_go_on(struct isol8_run *r)
 {
-    (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, r->sandbox->runtime_pidfd, NULL);
-    if (r->state == RUN_CREATING)
-        return run_fail(r, exec_sandbox_start_error(r->sandbox, &r->error));
-    return 0;
+    int64_t passed = (int64_t)((clock_now_ns() - r->taken_ns) / 1000000);
+    int64_t left = r->plan.timeout_ms - passed;
+
+    r->was_refilled = true;
+    pool_refill(r->kind);
+    int s = run_arm_timer(r, left < 1 ? 1 : left, &r->error);
+    return s < 0 ? run_fail(r, s) : 0;
 }
 
 static int on_timer(struct isol8_run *r)
@@ -254,25 +140,30 @@ static int on_timer(struct isol8_run *r)
     uint64_t expirations;
 
     (void)!read(r->timer_fd, &expirations, sizeof(expirations));
+    if (!r->was_refilled && r->state > RUN_CREATING && r->state < RUN_COLLECTING &&
+        r->plan.timeout_ms > RUN_REFILL_MS)
+        return refill_and_go_on(r);
     switch (r->state) {
+    case RUN_WAITING:
     case RUN_CREATING:
         return run_fail(r, err_set(&r->error, ISOL8_E_TIMEOUT,
                                    "the sandbox did not start within %d s", RUN_CREATE_MS / 1000));
     case RUN_INSTALLING:
         return run_install_timed_out(r);
+    case RUN_SETUP:
+        return run_setup_timed_out(r);
     case RUN_STAGING:
     case RUN_RUNNING:
         r->facts.timed_out = true;
-        kill_all(r);
+        run_kill(r);
         return 0;
     case RUN_COLLECTING: /* what was fetched so far is kept */
-        kill_all(r);
+        run_kill(r);
         return 0;
-    default: /* stuck: the runtime dies, and a stream held open by something undead is given up */
-        proc_kill(r->sandbox->init_pidfd);
-        proc_kill(r->sandbox->runtime_pidfd);
-        for (int i = 0; i < 2; i++)
-            r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
+    case RUN_CLOSING:
+        give_up(r);
+        return 0;
+    default:
         return 0;
     }
 }
@@ -280,12 +171,9 @@ static int on_timer(struct isol8_run *r)
 static int on_cancel(struct isol8_run *r)
 {
     (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, r->cancel_fd, NULL);
-    if (r->state < RUN_COLLECTING) {
+    if (r->state < RUN_COLLECTING)
         r->facts.cancelled = true;
-        kill_all(r);
-    } else if (r->state == RUN_COLLECTING) {
-        kill_all(r);
-    }
+    run_kill(r);
     return 0;
 }
 
@@ -316,35 +204,27 @@ static int on_stdin_room(struct isol8_run *r)
 /* Return: 1 when @ev was filled in. */
 static int on_stream(struct isol8_run *r, int i, isol8_event *ev)
 {
-    static const enum isol8_event_type types[] = { ISOL8_EVENT_STDOUT, ISOL8_EVENT_STDERR };
     char chunk[READ_BYTES];
 
     if (r->state == RUN_INSTALLING || r->install_failed)
         return run_on_install_output(r, i);
-    struct output *o = &r->streams[i];
     ssize_t n = read(r->stream_fds[i], chunk, sizeof(chunk));
-
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)
         r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
-    if (!output_feed(o, chunk, n > 0 ? (size_t)n : 0, n <= 0))
-        return run_fail(r, err_nomem(&r->error));
-    if (o->chunk.len == 0)
-        return 0;
-    *ev = (isol8_event){
-        .type = types[i], .phase = ISOL8_PHASE_CODE, .data = o->chunk.data, .size = o->chunk.len
-    };
-    return 1;
+    return run_take_output(r, i, chunk, n > 0 ? (size_t)n : 0, n <= 0, ev);
 }
 
 static int dispatch(struct isol8_run *r, enum run_source src, isol8_event *ev)
 {
     switch (src) {
+    case RUN_SRC_TURN:
+        return run_on_turn(r);
     case RUN_SRC_SOCKET:
-        return r->state == RUN_CREATING ? on_hello(r) : run_on_answer(r);
+        return r->state == RUN_CREATING ? run_on_hello(r) : run_on_answer(r);
     case RUN_SRC_RUNTIME:
-        return on_runtime_end(r);
+        return run_on_runtime_end(r);
     case RUN_SRC_STDOUT:
         return on_stream(r, 0, ev);
     case RUN_SRC_STDERR:
@@ -363,10 +243,28 @@ static int dispatch(struct isol8_run *r, enum run_source src, isol8_event *ev)
     return 0;
 }
 
-int isol8_run_next(isol8_run *r, isol8_event *ev, isol8_error *err)
+/* Take one thing that is ready. Return: 1 when it made an event, 0 when not, NOTHING_READY, or a
+ * negative status. */
+static int advance(struct isol8_run *r, isol8_event *ev, isol8_error *err)
 {
     struct epoll_event ready;
+    int made;
 
+    if (r->is_draining) {
+        made = run_drain(r, ev);
+    } else {
+        int n = epoll_wait(r->epoll_fd, &ready, 1, 0);
+        if (n <= 0)
+            return n < 0 && errno != EINTR ? err_sys(err, errno, "cannot wait for events")
+                                           : NOTHING_READY;
+        made = dispatch(r, (enum run_source)ready.data.u32, ev);
+    }
+    run_finish_if_over(r);
+    return made;
+}
+
+int isol8_run_next(isol8_run *r, isol8_event *ev, isol8_error *err)
+{
     while (!pop_event(r, ev)) {
         if (r->state == RUN_DONE) {
             if (r->error.status == 0 || r->error_was_reported)
@@ -377,15 +275,9 @@ int isol8_run_next(isol8_run *r, isol8_event *ev, isol8_error *err)
                 *err = r->error;
             return r->error.status;
         }
-        int n = epoll_wait(r->epoll_fd, &ready, 1, 0);
-        if (n < 0 && errno != EINTR)
-            return err_sys(err, errno, "cannot wait for events");
-        if (n <= 0)
-            return 0;
-        int made = dispatch(r, (enum run_source)ready.data.u32, ev);
-        finish_if_over(r);
-        if (made == 1)
-            return 1;
+        int made = advance(r, ev, err);
+        if (made != 0)
+            return made == NOTHING_READY ? 0 : made;
     }
     return 1;
 }
@@ -393,19 +285,25 @@ int isol8_run_next(isol8_run *r, isol8_event *ev, isol8_error *err)
 /* ---- Start and finish
  * ---------------------------------------------------------------------------- */
 
-static void run_free(struct isol8_run *r)
+void run_free(struct isol8_run *r)
 {
     if (r == NULL)
         return;
-    exec_sandbox_free(r->sandbox);
-    leave_engine(r);
+    if (r->session != NULL) {
+        (void)fd_close(r->socket_fd);
+        session_release(r->session);
+    } else {
+        exec_sandbox_free(r->sandbox);
+    }
+    run_leave(r);
     cgroup_exec_done(&r->cgroup);
     for (int i = 0; i < 2; i++) {
         output_done(&r->streams[i]);
+        output_done(&r->setup_streams[i]);
         (void)fd_close(r->stream_fds[i]);
     }
     buf_done(&r->stdin_queue);
-    buf_done(&r->install_text);
+    buf_done(&r->step_text);
     proxy_rules_free(r->install_rules);
     buf_done(&r->get_data);
     (void)fd_close(r->stdin_fd);
@@ -414,6 +312,7 @@ static void run_free(struct isol8_run *r)
     (void)fd_close(r->timer_fd);
     (void)fd_close(r->cancel_fd);
     (void)fd_close(r->pending_fd);
+    (void)fd_close(r->turn.fd);
     exec_plan_done(&r->plan);
     isol8_result_free(r->result);
     free(r);
@@ -425,7 +324,9 @@ static int open_descriptors(struct isol8_run *r, isol8_error *err)
     r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     r->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->pending_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (r->epoll_fd < 0 || r->timer_fd < 0 || r->cancel_fd < 0 || r->pending_fd < 0)
+    r->turn.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->epoll_fd < 0 || r->timer_fd < 0 || r->cancel_fd < 0 || r->pending_fd < 0 ||
+        r->turn.fd < 0)
         return err_sys(err, errno, "cannot create descriptors for a run");
 
     int s = run_watch(r, r->timer_fd, RUN_SRC_TIMER, EPOLLIN, err);
@@ -433,26 +334,42 @@ static int open_descriptors(struct isol8_run *r, isol8_error *err)
         s = run_watch(r, r->cancel_fd, RUN_SRC_CANCEL, EPOLLIN, err);
     if (s == 0)
         s = run_watch(r, r->pending_fd, RUN_SRC_PENDING, EPOLLIN, err);
-    return s;
+    return s == 0 ? run_watch(r, r->turn.fd, RUN_SRC_TURN, EPOLLIN, err) : s;
+}
+
+/* Before anything can fail: what run_free() looks at. */
+static struct isol8_run *run_alloc(isol8_engine *e, const isol8_request *rq, unsigned flags)
+{
+    struct isol8_run *r = calloc(1, sizeof(*r));
+    bool captures = (flags & ISOL8_RUN_CAPTURE) != 0;
+
+    if (r == NULL)
+        return NULL;
+    r->engine = e;
+    r->rq = rq;
+    r->is_buffered = captures;
+    r->is_spared = e->persist;
+    r->started_wall_ms = clock_wall_ms();
+    r->epoll_fd = r->timer_fd = r->cancel_fd = r->pending_fd = r->stdin_fd = r->get_fd = -1;
+    r->stream_fds[0] = r->stream_fds[1] = r->socket_fd = r->turn.fd = -1;
+    r->cgroup = (struct cgroup_exec)CGROUP_EXEC_NONE;
+    buf_init(&r->stdin_queue, RUN_STDIN_MAX);
+    buf_init(&r->step_text, RUN_STEP_TEXT_MAX);
+    for (int i = 0; i < 2; i++) {
+        output_init(&r->streams[i], e->secrets, e->max_output,
+                    captures || audit_wants_output(e->audit));
+        output_init(&r->setup_streams[i], e->secrets, e->max_output, false);
+    }
+    return r;
 }
 
 static int run_new(struct isol8_run **out, isol8_engine *e, const isol8_request *rq, unsigned flags,
                    isol8_error *err)
 {
-    struct isol8_run *r = calloc(1, sizeof(*r));
+    struct isol8_run *r = run_alloc(e, rq, flags);
 
     if (r == NULL)
         return err_nomem(err);
-    r->engine = e;
-    r->rq = rq;
-    r->epoll_fd = r->timer_fd = r->cancel_fd = r->pending_fd = r->stdin_fd = r->get_fd = -1;
-    r->stream_fds[0] = r->stream_fds[1] = -1;
-    r->cgroup = (struct cgroup_exec)CGROUP_EXEC_NONE;
-    buf_init(&r->stdin_queue, RUN_STDIN_MAX);
-    buf_init(&r->install_text, RUN_INSTALL_TEXT_MAX);
-    for (int i = 0; i < 2; i++)
-        output_init(&r->streams[i], e->secrets, e->max_output, (flags & ISOL8_RUN_CAPTURE) != 0);
-
     int s = exec_plan_make(&r->plan, e, rq, err);
     if (s == 0)
         s = open_descriptors(r, err);
@@ -464,50 +381,43 @@ static int run_new(struct isol8_run **out, isol8_engine *e, const isol8_request 
         run_free(r);
         return s;
     }
+    r->result->runtime = r->plan.runtime->name;
+    r->result->asked_for_files = rq->n_output_paths > 0;
     *out = r;
     return 0;
 }
 
-static void note_facts(struct isol8_run *r)
+/* A run that could not begin leaves a record, too. */
+static int not_begun(struct isol8_run *r, int status, isol8_error *err)
 {
-    r->facts = (struct verdict_facts){
-        .timeout_ms = r->plan.timeout_ms,
-        .memory_text = r->engine->memory_text,
-        .pids_limit = r->plan.limits.pids,
-        .max_output = r->engine->max_output,
-        .sandbox_bytes = r->plan.sandbox.sandbox_bytes,
-        .tmp_bytes = r->plan.sandbox.tmp_bytes,
-    };
-    (void)snprintf(r->result->container_id, sizeof(r->result->container_id), "%s", r->sandbox->id);
-    r->result->runtime = r->plan.runtime->name;
-    r->result->has_userns = r->sandbox->userns_fd >= 0;
-    r->result->asked_for_files = r->rq->n_output_paths > 0;
+    r->error = err != NULL ? *err : (isol8_error){ .status = status };
+    r->facts.died_unexplained = true;
+    exec_result_judge(r->result, &r->facts);
+    clock_iso(clock_wall_ms(), r->result->timestamp);
+    run_audit(r);
+    mask_error(r->engine->secrets, err);
+    run_free(r);
+    return status;
 }
 
 int isol8_run_start(isol8_engine *e, const isol8_request *rq, unsigned flags, isol8_run **out,
                     isol8_error *err)
 {
     struct isol8_run *r = NULL;
-    int s = run_new(&r, e, rq, flags, err);
 
+    if (!exec_engine_is_ours(e, err))
+        return ISOL8_E_STATE;
+    int s = run_new(&r, e, rq, flags, err);
     if (s < 0 || r == NULL) {
         mask_error(e->secrets, err);
         return s;
     }
-    exec_engine_enter(e);
-    r->has_permit = true;
-    s = exec_sandbox_create(&r->sandbox, e->host, &r->plan.sandbox, err);
-    if (s == 0)
-        s = run_arm_timer(r, RUN_CREATE_MS, err);
-    if (s == 0)
-        s = run_watch(r, r->sandbox->socket_fd, RUN_SRC_SOCKET, EPOLLIN, err);
-    if (s == 0)
-        s = run_watch(r, r->sandbox->runtime_pidfd, RUN_SRC_RUNTIME, EPOLLIN, err);
-    if (s < 0) {
-        run_free(r);
-        return s;
-    }
-    note_facts(r);
+    r->has_turn = true;
+    r->state = RUN_QUEUED;
+    if (turns_take(&e->turns, &r->turn))
+        s = run_begin(r, err);
+    if (s < 0)
+        return not_begun(r, s, err);
     *out = r;
     return 0;
 }
@@ -547,7 +457,8 @@ int isol8_run_signal(isol8_run *r, int sig, isol8_error *err)
         return err_set(err, ISOL8_E_INVAL, "signal: %d is not between 1 and 64", sig);
     if (r->state != RUN_RUNNING)
         return err_set(err, ISOL8_E_STATE, "no program is running");
-    return run_send_signal(r, sig, err);
+    int s = initlink_signal(r->socket_fd, RUN_MAIN_ID, sig, err);
+    return s == INITLINK_FULL ? err_set(err, ISOL8_E_BUSY, "the sandbox does not answer") : s;
 }
 
 void isol8_run_cancel(isol8_run *r)
@@ -559,7 +470,8 @@ void isol8_run_cancel(isol8_run *r)
     errno = saved;
 }
 
-static int drive(isol8_run *r, isol8_error *err)
+/* Drive the run to its end, handing every event to @fn. */
+static int drive(isol8_run *r, isol8_event_fn fn, void *user, isol8_error *err)
 {
     struct pollfd p = { .fd = r->epoll_fd, .events = POLLIN };
     isol8_event ev;
@@ -569,6 +481,10 @@ static int drive(isol8_run *r, isol8_error *err)
         int s = isol8_run_next(r, &ev, err);
         if (s < 0)
             failure = s;
+        if (s == 1 && fn != NULL && fn(&ev, user) != 0) {
+            isol8_run_cancel(r);
+            fn = NULL;
+        }
         if (s == 0 && !isol8_run_done(r) && poll(&p, 1, -1) < 0 && errno != EINTR)
             return err_sys(err, errno, "cannot wait for a run");
     }
@@ -577,7 +493,7 @@ static int drive(isol8_run *r, isol8_error *err)
 
 int isol8_run_finish(isol8_run *r, isol8_result **out, isol8_error *err)
 {
-    int s = drive(r, err);
+    int s = drive(r, NULL, NULL, err);
 
     if (r->error.status != 0) {
         mask_error(r->engine->secrets, &r->error);
@@ -597,4 +513,16 @@ int isol8_execute(isol8_engine *e, const isol8_request *rq, isol8_result **out, 
     int s = isol8_run_start(e, rq, ISOL8_RUN_CAPTURE, &r, err);
 
     return s < 0 ? s : isol8_run_finish(r, out, err);
+}
+
+int isol8_execute_stream(isol8_engine *e, const isol8_request *rq, isol8_event_fn fn, void *user,
+                         isol8_result **out, isol8_error *err)
+{
+    isol8_run *r = NULL;
+    int s = isol8_run_start(e, rq, 0, &r, err);
+
+    if (s < 0)
+        return s;
+    (void)drive(r, fn, user, NULL); /* its failure comes again */
+    return isol8_run_finish(r, out, err);
 }

@@ -16,33 +16,42 @@
 #include "executor/packages.h"
 #include "executor/run.h"
 
+/* Open the package hosts. */
+static int open_hosts(struct isol8_run *r)
+{
+    if (r->session != NULL) {
+        int s = session_open_packages(r->session, r->engine, &r->error);
+        r->opened_packages = s == 0;
+        return s;
+    }
+    int s = packages_rules(r->engine, &r->sandbox->image, &r->install_rules, &r->error);
+    if (s == 0)
+        proxy_set_rules(r->sandbox->link.client, r->install_rules);
+    return s;
+}
+
+void run_close_packages(struct isol8_run *r)
+{
+    if (r->opened_packages)
+        session_close_packages(r->session, r->engine);
+    else if (r->install_rules != NULL && r->session == NULL)
+        proxy_set_rules(r->sandbox->link.client, r->engine->rules);
+    r->opened_packages = false;
+}
+
 int run_start_install(struct isol8_run *r)
 {
     auto_buf struct buf strings = BUF_INIT(INIT_STRINGS_MAX);
     struct init_exec counts;
 
-    int s = packages_command(r->plan.runtime, r->engine, r->rq->install, r->rq->n_install,
+    int s = packages_command(r->plan.runtime, r->engine, r->plan.install, r->plan.n_install,
                              &r->sandbox->image, &strings, &counts, &r->error);
-    if (s == 0 && r->engine->is_filtered) {
-        s = packages_rules(r->engine, &r->sandbox->image, &r->install_rules, &r->error);
-        if (s == 0)
-            proxy_set_rules(r->sandbox->link.client, r->install_rules);
-    }
+    if (s == 0 && r->engine->is_filtered)
+        s = open_hosts(r);
     if (s < 0)
         return run_fail(r, s);
     r->state = RUN_INSTALLING;
     return run_execute(r, RUN_INSTALL_ID, -1, &strings, &counts);
-}
-
-static void keep_text(struct buf *text, const char *p, size_t n)
-{
-    if (n > RUN_INSTALL_TEXT_MAX) {
-        p += n - RUN_INSTALL_TEXT_MAX;
-        n = RUN_INSTALL_TEXT_MAX;
-    }
-    if (text->len + n > RUN_INSTALL_TEXT_MAX)
-        buf_consume(text, text->len + n - RUN_INSTALL_TEXT_MAX);
-    (void)buf_add(text, p, n);
 }
 
 int run_on_install_output(struct isol8_run *r, int i)
@@ -53,9 +62,9 @@ int run_on_install_output(struct isol8_run *r, int i)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)
-        r->stream_fds[i] = fd_close(r->stream_fds[i]);
+        r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
     else if (i == 1)
-        keep_text(&r->install_text, chunk, (size_t)n);
+        run_keep_text(&r->step_text, chunk, (size_t)n);
     return 0;
 }
 
@@ -67,28 +76,16 @@ static void drain(struct isol8_run *r)
         ssize_t n;
         while (r->stream_fds[i] >= 0 && (n = read(r->stream_fds[i], chunk, sizeof(chunk))) > 0) {
             if (i == 1)
-                keep_text(&r->install_text, chunk, (size_t)n);
+                run_keep_text(&r->step_text, chunk, (size_t)n);
         }
-        r->stream_fds[i] = fd_close(r->stream_fds[i]);
+        r->stream_fds[i] = run_close_fd(r, r->stream_fds[i]);
     }
 }
 
 static int install_failed(struct isol8_run *r, int code, const char *why)
 {
-    auto_buf struct buf masked = BUF_INIT(4 * RUN_INSTALL_TEXT_MAX);
-    size_t n = r->install_text.len;
-
     r->install_failed = true;
-    while (n > 0 && strchr(" \t\r\n", r->install_text.data[n - 1]) != NULL)
-        n--;
-    (void)mask_text(r->engine->secrets, buf_text(&r->install_text), n, &masked);
-    /* An error message is one line of limited length: the last lines say most. */
-    const char *text = buf_text(&masked);
-    if (masked.len > 380)
-        text += masked.len - 380;
-    return run_fail(r, err_set(&r->error, ISOL8_E_NETWORK,
-                               "Package install failed (exit code %d): %s%s%s", code, text,
-                               why[0] != '\0' && masked.len > 0 ? "; " : "", why));
+    return run_step_failed(r, ISOL8_E_NETWORK, "Package install failed", code, why);
 }
 
 int run_install_ended(struct isol8_run *r, const struct init_exited *e)
@@ -101,15 +98,17 @@ int run_install_ended(struct isol8_run *r, const struct init_exited *e)
         return install_failed(r, 127, "the image has no package manager");
     if (code != 0) {
         struct cgroup_counters c;
-        bool oom = cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0 && c.oom_kills > 0;
+        bool oom = cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0 &&
+                   c.oom_kills > r->counters_before.oom_kills;
         return install_failed(r, code, oom ? "the memory limit was reached" : "");
     }
     /* Nothing of the package manager may go on under the rules that were its own. */
     if (cgroup_exec_kill(&r->sandbox->cgroup, &r->cgroup, &r->error) < 0)
         return run_fail(r, r->error.status);
-    if (r->engine->is_filtered)
-        proxy_set_rules(r->sandbox->link.client, r->engine->rules);
-    return run_start_main(r);
+    run_close_packages(r);
+    if (r->session != NULL)
+        r->session->has_packages = true;
+    return run_next_step(r);
 }
 
 int run_install_timed_out(struct isol8_run *r)

@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,11 +32,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rand.h"
 #include "executor/failpoint.h"
+#include "executor/initlink.h"
 #include "executor/record.h"
 #include "executor/trust.h"
 #include "netns/netns.h"
@@ -283,7 +286,12 @@ static int step_network(struct sandbox *sb, const struct sandbox_args *args, iso
 {
     if (!args->is_filtered)
         return 0;
-    return exec_link_create(&sb->link, sb->host->egress, sb->netns_fd, args->rules, err);
+    const struct proxy_rules *rules = args->rules != NULL
+                                          ? args->rules
+                                          : exec_egress_closed_rules(sb->host->egress, err);
+    if (rules == NULL)
+        return ISOL8_E_NOMEM;
+    return exec_link_create(&sb->link, sb->host->egress, sb->netns_fd, rules, err);
 }
 
 static const struct {
@@ -333,6 +341,7 @@ static struct sandbox *sandbox_new(struct isol8_host *h)
     sb->messages_fd = sb->runtime_pidfd = sb->init_pidfd = sb->creation_lock_fd = -1;
     sb->rootfs_idmap_fd = sb->netns_fd = -1;
     sb->cgroup = (struct cgroup)CGROUP_NONE;
+    sb->prepared = (struct cgroup_exec)CGROUP_EXEC_NONE;
     return sb;
 }
 
@@ -411,6 +420,60 @@ int exec_sandbox_hello(struct sandbox *sb, isol8_error *err)
     return 0;
 }
 
+int exec_sandbox_wait_ready(struct sandbox *sb, int timeout_ms, isol8_error *err)
+{
+    struct pollfd p[] = { { .fd = sb->socket_fd, .events = POLLIN },
+                          { .fd = sb->runtime_pidfd, .events = POLLIN } };
+    uint64_t end_ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000;
+    int r;
+
+    do {
+        int64_t left = (int64_t)(end_ns - clock_now_ns()) / 1000000;
+        r = poll(p, ARRAY_LEN(p), left < 0 ? 0 : (int)left);
+    } while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return err_set(err, ISOL8_E_TIMEOUT, "the sandbox did not start within %d s",
+                       timeout_ms / 1000);
+    if (p[0].revents == 0)
+        return exec_sandbox_start_error(sb, err);
+    return exec_sandbox_hello(sb, err);
+}
+
+uint32_t exec_sandbox_user(const struct sandbox *sb)
+{
+    return (sb->userns_fd >= 0 ? sb->ids_base : 0) + OCI_SANDBOX_UID;
+}
+
+int exec_sandbox_prepare(struct sandbox *sb, isol8_error *err)
+{
+    return cgroup_exec_create(&sb->cgroup, 1, exec_sandbox_user(sb), &sb->prepared, err);
+}
+
+int exec_sandbox_exec_cgroup(struct sandbox *sb, struct cgroup_exec *out, unsigned *number,
+                             isol8_error *err)
+{
+    *number = ++sb->executions;
+    if (*number == 1 && sb->prepared.dir_fd >= 0) {
+        *out = sb->prepared;
+        sb->prepared = (struct cgroup_exec)CGROUP_EXEC_NONE;
+        return 0;
+    }
+    return cgroup_exec_create(&sb->cgroup, *number, exec_sandbox_user(sb), out, err);
+}
+
+int exec_sandbox_channel(struct sandbox *sb, isol8_error *err)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_sys(err, errno, "cannot create a socket pair");
+    int r = initlink_channel(sb->socket_fd, pair[1], err);
+    (void)fd_close(pair[1]);
+    if (r < 0)
+        (void)fd_close(pair[0]);
+    return r < 0 ? r : pair[0];
+}
+
 int exec_sandbox_take(struct sandbox *sb, const struct cgroup_limits *limits, isol8_error *err)
 {
     int r = cgroup_set_limits(&sb->cgroup, limits, err);
@@ -455,6 +518,7 @@ void exec_sandbox_kill(struct sandbox *sb)
 
 static void close_all(struct sandbox *sb)
 {
+    cgroup_exec_done(&sb->prepared);
     int *fds[] = { &sb->socket_fd,       &sb->init_socket_fd, &sb->messages_fd,
                    &sb->runtime_pidfd,   &sb->init_pidfd,     &sb->userns_fd,
                    &sb->rootfs_idmap_fd, &sb->dir_fd,         &sb->netns_fd };
@@ -479,6 +543,20 @@ int exec_sandbox_remove(struct sandbox *sb, isol8_error *err)
     oci_image_done(&sb->image);
     sb->state = SANDBOX_GONE;
     return r;
+}
+
+int exec_sandbox_keep(struct sandbox *sb, isol8_error *err)
+{
+    int r = initlink_keep(sb->socket_fd, err);
+
+    if (r < 0)
+        return r;
+    exec_link_abandon(&sb->link);
+    close_all(sb);
+    sb->lock_fd = fd_close(sb->lock_fd); /* the runtime goes on holding it */
+    oci_image_done(&sb->image);
+    sb->state = SANDBOX_GONE;
+    return 0;
 }
 
 void exec_sandbox_free(struct sandbox *sb)

@@ -6,8 +6,9 @@
  *
  *   CREATING  the runtime was started; init has not spoken yet. Watch both descriptors; call
  *             exec_sandbox_hello() when the socket is readable. Leaves to READY, or GONE.
- *   READY     init waits. exec_sandbox_take() sets the limits: BUSY.
+ *   READY     init waits, in the pool or for its maker. exec_sandbox_take() sets the limits: BUSY.
  *   BUSY      requests may be sent to init. exec_sandbox_close() or _kill(): CLOSING.
+ *             exec_sandbox_keep() lets go of it: GONE for this process, while it goes on.
  *   CLOSING   init is exiting; the runtime removes the container and ends.
  *   GONE      exec_sandbox_remove() has removed everything; only freeing is left.
  *
@@ -36,7 +37,8 @@ struct sandbox_args {
     const char *image; /* "isol8:python", or "host" */
     bool host_network;
     bool is_filtered;
-    const struct proxy_rules *rules; /* filtered: outlive the sandbox, or are replaced */
+    const struct proxy_rules *rules; /* filtered: outlive the sandbox, or are replaced; NULL:
+                                        nothing is allowed until then */
     bool readonly_rootfs;
     uint64_t sandbox_bytes;
     uint64_t tmp_bytes;
@@ -46,6 +48,7 @@ struct sandbox_args {
 };
 
 struct sandbox {
+    struct sandbox *next; /* in the pool's lists */
     struct isol8_host *host;
     enum sandbox_state state;
     char id[HOST_ID_SIZE];
@@ -65,6 +68,9 @@ struct sandbox {
     int netns_fd;          /* filtered: its network namespace, else -1 */
     struct exec_link link; /* filtered: its wire and its place in the proxy */
     struct cgroup cgroup;
+    unsigned executions;         /* cgroups made for them so far */
+    struct cgroup_exec prepared; /* the first one's, made ahead; no directory: none */
+    struct oci_stamp stamp;      /* of the image store when it was made */
     struct oci_image image;
     struct oci_rootfs rootfs;
 };
@@ -76,6 +82,26 @@ int exec_sandbox_create(struct sandbox **out, struct isol8_host *h, const struct
 
 /** Take init's first words: CREATING -> READY. */
 int exec_sandbox_hello(struct sandbox *sb, isol8_error *err);
+
+/** Wait for init's first words, or the runtime's failure: CREATING -> READY. */
+int exec_sandbox_wait_ready(struct sandbox *sb, int timeout_ms, isol8_error *err);
+
+/** Do ahead what the first execution would have to do. */
+int exec_sandbox_prepare(struct sandbox *sb, isol8_error *err);
+
+/** Host id of the user that runs programs in it; its group is OCI_SANDBOX_GID - OCI_SANDBOX_UID
+ * above. */
+uint32_t exec_sandbox_user(const struct sandbox *sb);
+
+/** The next execution's cgroup, "x<number>". */
+int exec_sandbox_exec_cgroup(struct sandbox *sb, struct cgroup_exec *out, unsigned *number,
+                             isol8_error *err);
+
+/** One more socket to init, for an execution of its own. Return: our end, or a status. */
+int exec_sandbox_channel(struct sandbox *sb, isol8_error *err);
+
+/** Let it outlive this process: init goes on, the record says so. BUSY -> GONE. */
+int exec_sandbox_keep(struct sandbox *sb, isol8_error *err);
 
 /** Set the limits and start its counters anew: READY -> BUSY. */
 int exec_sandbox_take(struct sandbox *sb, const struct cgroup_limits *limits, isol8_error *err);

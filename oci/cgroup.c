@@ -372,6 +372,11 @@ static uint64_t read_counter(int dir, const char *name, const char *key)
     return 0;
 }
 
+void cgroup_reset_peak(struct cgroup *cg)
+{
+    (void)write_number(cg->memory_fd, "memory.max_usage_in_bytes", 0, NULL);
+}
+
 int cgroup_read_counters(struct cgroup *cg, struct cgroup_counters *out, isol8_error *err)
 {
     if (faccessat(cg->memory_fd, "memory.oom_control", F_OK, 0) < 0)
@@ -457,6 +462,15 @@ uint64_t cgroup_exec_cpu_us(struct cgroup *cg, const struct cgroup_exec *x)
 void cgroup_exec_done(struct cgroup_exec *x)
 {
     x->dir_fd = fd_close(x->dir_fd);
+}
+
+bool cgroup_exec_remove(struct cgroup *cg, unsigned number)
+{
+    int parent = cg->host->mode == CGROUP_HYBRID ? cg->unified_fd : cg->freezer_fd;
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "x%u", number);
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno != EBUSY;
 }
 
 /* ---- Removal by name ----------------------------------------------------------------------------

@@ -71,6 +71,9 @@ bool cgroup_dir(const struct cgroup *cg, const char *controller, char *out, unsi
  */
 int cgroup_set_limits(struct cgroup *cg, const struct cgroup_limits *l, isol8_error *err);
 
+/** Start the memory peak anew. */
+void cgroup_reset_peak(struct cgroup *cg);
+
 int cgroup_read_counters(struct cgroup *cg, struct cgroup_counters *out, isol8_error *err);
 
 /** One execution's cgroup: in the v2 tree, or on plain v1 in the freezer's, where CPU time is then
@@ -98,6 +101,9 @@ int cgroup_exec_kill(struct cgroup *cg, struct cgroup_exec *x, isol8_error *err)
 uint64_t cgroup_exec_cpu_us(struct cgroup *cg, const struct cgroup_exec *x);
 
 void cgroup_exec_done(struct cgroup_exec *x);
+
+/** Remove the directory of execution @number. False while it has living processes. */
+bool cgroup_exec_remove(struct cgroup *cg, unsigned number);
 
 /** Close the descriptors; the directories stay. */
 void cgroup_done(struct cgroup *cg);

@@ -14,6 +14,7 @@
 #define OCI_STORE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/json.h"
@@ -26,6 +27,7 @@ enum {
 
 #define OCI_LABEL_BUILD_HASH "org.isol8.build.hash"
 #define OCI_LABEL_RUNTIME "org.isol8.runtime"
+#define OCI_LABEL_SETUP "org.isol8.setup"
 
 struct oci_store; /* opaque; safe to use from several threads */
 
@@ -54,6 +56,15 @@ const char *oci_image_label(const struct oci_image *img, const char *key);
  * Return: 0, ISOL8_E_INVAL for a bad name, ISOL8_E_IMAGE when absent or damaged
  */
 int oci_store_get(struct oci_store *s, const char *name, struct oci_image *out, isol8_error *err);
+
+/* Changes whenever the images do. */
+struct oci_stamp {
+    uint64_t inode, bytes;
+    int64_t seconds, nanoseconds;
+};
+
+/** The store's present stamp; all zero when there is no image. One system call. */
+void oci_store_stamp(struct oci_store *s, struct oci_stamp *out);
 
 /** One entry per image in index.json. Return: 0 or a negative status. */
 int oci_store_list(struct oci_store *s,

@@ -295,6 +295,27 @@ void proxy_set_rules(struct proxy_client *c, const struct proxy_rules *rules)
     call_loop(c->proxy, &call);
 }
 
+static void take_log(struct call *call)
+{
+    struct proxy_client *c = call->client;
+    struct netlog *fresh = NULL;
+
+    call->counters = c->counters;
+    if (netlog_new(&fresh, NULL) < 0)
+        return; /* what was logged stays for the next one who asks */
+    call->log = c->log;
+    c->log = fresh;
+}
+
+void proxy_take_log(struct proxy_client *c, struct netlog **log, struct proxy_counters *counters)
+{
+    struct call call = { .fn = take_log, .client = c };
+
+    call_loop(c->proxy, &call);
+    *log = call.log;
+    *counters = call.counters;
+}
+
 static void detach(struct call *call)
 {
     struct proxy_client *c = call->client;

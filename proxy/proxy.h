@@ -71,6 +71,10 @@ struct proxy_counters {
     uint64_t bytes_out;
 };
 
+/** Hand over what was logged so far (the caller frees it; NULL when memory is out) and go on with
+ * an empty log. Waits for the loop. */
+void proxy_take_log(struct proxy_client *c, struct netlog **log, struct proxy_counters *counters);
+
 /** Close everything of the client, hand its log over (the caller frees it). Waits for the loop. */
 void proxy_detach(struct proxy_client *c, struct netlog **log, struct proxy_counters *counters);
 

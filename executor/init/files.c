@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -33,6 +34,15 @@ static int make_parents(char *path)
     return 0;
 }
 
+/* The kernel's own files look regular, but writing to them does something else than storing. */
+static bool is_proc_file(int fd)
+{
+    struct statfs s;
+
+    return fstatfs(fd, &s) < 0 || s.f_type == PROC_SUPER_MAGIC || s.f_type == SYSFS_MAGIC ||
+           s.f_type == CGROUP_SUPER_MAGIC || s.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 /* Open a regular file, and nothing else, without waiting on a FIFO or taking a terminal. */
 static int open_regular(const char *path, int flags, mode_t mode, enum init_stage *stage)
 {
@@ -43,7 +53,8 @@ static int open_regular(const char *path, int flags, mode_t mode, enum init_stag
         *stage = errno == ELOOP ? INIT_STAGE_KIND : INIT_STAGE_OPEN;
         return -errno;
     }
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+        ((flags & O_ACCMODE) != O_RDONLY && is_proc_file(fd))) {
         (void)close(fd);
         *stage = INIT_STAGE_KIND;
         return -EINVAL;

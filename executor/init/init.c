@@ -13,10 +13,12 @@
  * hostile program bent somewhere leads nowhere new.
  *
  * Init never returns: when its socket ends, because the engine closed it or died, it exits and the
- * kernel kills every other process of the pid namespace.
+ * kernel kills every other process of the pid namespace. Only a kept sandbox's init goes on, as a
+ * reaper that nobody can talk to any more. Channels are further sockets, one for each execution of
+ * a session; the end of one ends nothing else.
  *
  * It is not dumpable, so other processes of the same user can read neither its memory nor its
- * descriptors; its children drop the socket before anything else.
+ * descriptors; its children drop every socket before anything else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,8 +47,7 @@
 enum {
     WORDS_MAX = 16384, /* arguments and variables of one EXEC */
     PATH_BYTES = 4096,
-    INLINE_FILE_MAX = 4096,        /* a file that pid 1 writes itself */
-    INLINE_TOTAL_MAX = 256 * 1024, /* and all of those together */
+    INLINE_TOTAL_MAX = 256 * 1024, /* of files that pid 1 writes itself, all together */
     FILES_SOFT = 1024,             /* open files of a program, unless it raises the limit itself */
     FILES_HARD = 65536,
 };
@@ -55,39 +56,63 @@ struct job {
     pid_t pid;     /* 0: free */
     uint32_t type; /* INIT_EXEC, INIT_PUT or INIT_GET */
     uint32_t id;
+    int sock;      /* whom to answer; -1: its channel is closed */
     int report_fd; /* EXEC: read end; holds a struct init_done when the start failed */
 };
 
 static struct job jobs[INIT_JOBS_MAX];
+static int channels[INIT_CHANNELS_MAX]; /* 0: free; no descriptor of init's own is 0 */
+static bool is_kept;
 static char packet[INIT_PACKET_MAX];
 static char *words[WORDS_MAX + 2]; /* argv, NULL, env, NULL */
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
-static void answer(uint32_t type, uint32_t id, const void *body, size_t n)
+static void drop_channel(int sock)
+{
+    for (unsigned i = 0; i < INIT_JOBS_MAX; i++) {
+        if (jobs[i].sock == sock)
+            jobs[i].sock = -1;
+    }
+    for (unsigned i = 0; i < INIT_CHANNELS_MAX; i++) {
+        if (channels[i] == sock)
+            channels[i] = 0;
+    }
+    (void)close(sock);
+}
+
+static void answer(int sock, uint32_t type, uint32_t id, const void *body, size_t n)
 {
     struct init_head head = { .type = type, .id = id };
     char out[sizeof(head) + sizeof(struct init_exited)];
+    bool is_first = sock == INIT_SOCKET_FD;
 
+    if (sock < 0)
+        return;
     memcpy(out, &head, sizeof(head));
     memcpy(out + sizeof(head), body, n);
-    /* Blocking: the engine reads, or is gone, and then so are we. */
-    if (send(INIT_SOCKET_FD, out, sizeof(head) + n, MSG_NOSIGNAL) < 0)
+    /* The first socket may block: the engine reads it, or is gone, and then so are we. A channel
+     * whose owner does not read must not hold up the others. */
+    if (send(sock, out, sizeof(head) + n, MSG_NOSIGNAL | (is_first ? 0 : MSG_DONTWAIT)) >= 0)
+        return;
+    if (!is_first)
+        drop_channel(sock);
+    else if (!is_kept)
         _exit(1);
 }
 
-static void answer_done(uint32_t id, int errnum, enum init_stage stage)
+static void answer_done(int sock, uint32_t id, int errnum, enum init_stage stage)
 {
     struct init_done done = { .errnum = errnum, .stage = errnum == 0 ? INIT_STAGE_NONE : stage };
 
-    answer(INIT_DONE, id, &done, sizeof(done));
+    answer(sock, INIT_DONE, id, &done, sizeof(done));
 }
 
-static void answer_not_started(uint32_t id, int errnum, enum init_stage stage)
+static void answer_not_started(int sock, uint32_t id, int errnum, enum init_stage stage)
 {
     struct init_exited e = { .wait_status = 127 << 8, .errnum = errnum, .stage = stage };
 
-    answer(INIT_EXITED, id, &e, sizeof(e));
+    answer(sock, INIT_EXITED, id, &e, sizeof(e));
 }
 
 /* ---- Jobs ------------------------------------------------------------------------------------ */
@@ -105,6 +130,17 @@ static void close_all(const int *fds, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         (void)close(fds[i]);
+}
+
+/* In a child: keep @fd as descriptor 3 and nothing above. It must be done before the child becomes
+ * readable for its own kind, and it takes every socket away, the first one included. */
+static int keep_only(int fd)
+{
+    if (fd >= 0 && dup3(fd, INIT_SOCKET_FD, O_CLOEXEC) < 0)
+        return -1;
+    if (syscall(SYS_close_range, fd >= 0 ? INIT_SOCKET_FD + 1 : INIT_SOCKET_FD, ~0u, 0) < 0)
+        return -1;
+    return fd >= 0 ? INIT_SOCKET_FD : -1;
 }
 
 static void unblock_signals(void)
@@ -138,27 +174,29 @@ struct copy {
     int pipe; /* or -1; closed */
 };
 
-static void start_copy(uint32_t id, const struct copy *c)
+static void start_copy(int sock, uint32_t id, const struct copy *c)
 {
     struct job *job = free_job();
     pid_t pid = job == NULL ? -1 : fork();
 
     if (pid == 0) {
         enum init_stage stage;
-        (void)close(INIT_SOCKET_FD);
+        int pipe = keep_only(c->pipe);
+        if (c->pipe >= 0 && pipe < 0)
+            _exit(EBADF);
         die_first();
         (void)prctl(PR_SET_DUMPABLE, 0);
         unblock_signals();
-        _exit(c->type == INIT_PUT ? file_put(c->path, c->mode, c->data, c->n, c->pipe, &stage)
-                                  : file_get(c->path, c->pipe, &stage));
+        _exit(c->type == INIT_PUT ? file_put(c->path, c->mode, c->data, c->n, pipe, &stage)
+                                  : file_get(c->path, pipe, &stage));
     }
     if (c->pipe >= 0)
         (void)close(c->pipe);
     if (pid < 0) {
-        answer_done(id, job == NULL ? EAGAIN : errno, INIT_STAGE_FORK);
+        answer_done(sock, id, job == NULL ? EAGAIN : errno, INIT_STAGE_FORK);
         return;
     }
-    *job = (struct job){ .pid = pid, .type = c->type, .id = id, .report_fd = -1 };
+    *job = (struct job){ .pid = pid, .type = c->type, .id = id, .sock = sock, .report_fd = -1 };
 }
 
 struct start {
@@ -223,17 +261,17 @@ static bool move_into(int cgroup)
     return fd >= 0 && write(fd, "0", 1) == 1;
 }
 
-static enum init_stage enter_program(const struct start *s, bool moves)
+static enum init_stage enter_program(const struct start *s, bool moves, int *report)
 {
     if (moves && !move_into(s->cgroup))
         return INIT_STAGE_CGROUP;
-    /* From the cgroup's directory the whole hierarchy can be reached: it goes before this process
-     * becomes readable for its own kind. */
-    if (s->cgroup >= 0)
-        (void)close(s->cgroup);
-    (void)close(INIT_SOCKET_FD);
     if (dup2(s->in, 0) < 0 || dup2(s->out, 1) < 0 || dup2(s->err, 2) < 0)
         return INIT_STAGE_STDIO;
+    /* From the cgroup's directory the whole hierarchy can be reached: it goes as well. */
+    int kept = keep_only(*report);
+    if (kept < 0)
+        return INIT_STAGE_STDIO;
+    *report = kept;
     if (chdir(s->cwd) < 0)
         return INIT_STAGE_CWD;
     (void)setsid();
@@ -247,13 +285,13 @@ static enum init_stage enter_program(const struct start *s, bool moves)
     return INIT_STAGE_EXEC;
 }
 
-static void start_program(uint32_t id, const struct start *s)
+static void start_program(int sock, uint32_t id, const struct start *s)
 {
     struct job *job = free_job();
     int report[2];
 
     if (job == NULL || pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0) {
-        answer_not_started(id, job == NULL ? EAGAIN : errno, INIT_STAGE_REQUEST);
+        answer_not_started(sock, id, job == NULL ? EAGAIN : errno, INIT_STAGE_REQUEST);
         return;
     }
     bool moves;
@@ -261,7 +299,7 @@ static void start_program(uint32_t id, const struct start *s)
     if (pid == 0) {
         struct init_done failure = { 0 };
         /* What is still open is close-on-exec, the report pipe included. */
-        failure.stage = enter_program(s, moves);
+        failure.stage = enter_program(s, moves, &report[1]);
         failure.errnum = errno;
         (void)!write(report[1], &failure, sizeof(failure));
         _exit(127);
@@ -270,30 +308,32 @@ static void start_program(uint32_t id, const struct start *s)
     if (pid < 0) {
         int errnum = errno;
         (void)close(report[0]);
-        answer_not_started(id, errnum, INIT_STAGE_FORK);
+        answer_not_started(sock, id, errnum, INIT_STAGE_FORK);
         return;
     }
-    *job = (struct job){ .pid = pid, .type = INIT_EXEC, .id = id, .report_fd = report[0] };
+    *job = (struct job){
+        .pid = pid, .type = INIT_EXEC, .id = id, .sock = sock, .report_fd = report[0]
+    };
 }
 
 static void end_job(struct job *job, int status)
 {
+    job->pid = 0;
     if (job->type != INIT_EXEC) {
         int errnum = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
-        answer_done(job->id, errnum, INIT_STAGE_COPY);
-    } else {
-        struct init_exited e = { .wait_status = status };
-        struct init_done failure;
-        if (read(job->report_fd, &failure, sizeof(failure)) == (ssize_t)sizeof(failure)) {
-            e.errnum = failure.errnum;
-            e.stage = failure.stage;
-        }
-        e.full = (file_system_full("/sandbox") ? INIT_FULL_SANDBOX : 0u) |
-                 (file_system_full("/tmp") ? INIT_FULL_TMP : 0u);
-        (void)close(job->report_fd);
-        answer(INIT_EXITED, job->id, &e, sizeof(e));
+        answer_done(job->sock, job->id, errnum, INIT_STAGE_COPY);
+        return;
     }
-    job->pid = 0;
+    struct init_exited e = { .wait_status = status };
+    struct init_done failure;
+    if (read(job->report_fd, &failure, sizeof(failure)) == (ssize_t)sizeof(failure)) {
+        e.errnum = failure.errnum;
+        e.stage = failure.stage;
+    }
+    e.full = (file_system_full("/sandbox") ? INIT_FULL_SANDBOX : 0u) |
+             (file_system_full("/tmp") ? INIT_FULL_TMP : 0u);
+    (void)close(job->report_fd);
+    answer(job->sock, INIT_EXITED, job->id, &e, sizeof(e));
 }
 
 static void reap(void)
@@ -350,7 +390,7 @@ static char *map_strings(int fd, size_t n)
     return p == MAP_FAILED ? NULL : p;
 }
 
-static bool do_exec(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
+static bool do_exec(int sock, uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
 {
     struct init_exec x;
     struct start s = { .cgroup = -1 };
@@ -375,7 +415,7 @@ static bool do_exec(uint32_t id, char *body, size_t n, const int *fds, unsigned 
     bool ok = strings != NULL && (in_memfd || n - sizeof(x) == x.strings_size) &&
               split_words(strings, x.strings_size, &x, &s);
     if (ok)
-        start_program(id, &s);
+        start_program(sock, id, &s);
     if (in_memfd && strings != NULL)
         (void)munmap(strings, x.strings_size);
     return ok;
@@ -396,10 +436,10 @@ static bool is_small(size_t n)
     static size_t total;
 
     total += n;
-    return n <= INLINE_FILE_MAX && total <= INLINE_TOTAL_MAX;
+    return n <= INIT_INLINE_FILE_MAX && total <= INLINE_TOTAL_MAX;
 }
 
-static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
+static bool do_put(int sock, uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
 {
     struct init_put put;
     enum init_stage stage;
@@ -417,7 +457,7 @@ static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n
         if (n_fds != 1)
             return false;
         c.pipe = dup(fds[0]);
-        start_copy(id, &c);
+        start_copy(sock, id, &c);
         return true;
     }
     size_t used = strlen(path) + 1;
@@ -427,30 +467,30 @@ static bool do_put(uint32_t id, char *body, size_t n, const int *fds, unsigned n
     c.n = put.inline_size;
     if (is_small(c.n)) {
         int errnum = file_put(path, c.mode, c.data, c.n, -1, &stage);
-        answer_done(id, errnum, stage);
+        answer_done(sock, id, errnum, stage);
     } else {
-        start_copy(id, &c);
+        start_copy(sock, id, &c);
     }
     return true;
 }
 
-static bool do_get(uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
+static bool do_get(int sock, uint32_t id, char *body, size_t n, const int *fds, unsigned n_fds)
 {
     if (!is_path(body, n) || n_fds != 1)
         return false;
-    start_copy(id, &(struct copy){ .type = INIT_GET, .path = body, .pipe = dup(fds[0]) });
+    start_copy(sock, id, &(struct copy){ .type = INIT_GET, .path = body, .pipe = dup(fds[0]) });
     return true;
 }
 
-static bool do_remove(uint32_t id, const char *body, size_t n)
+static bool do_remove(int sock, uint32_t id, const char *body, size_t n)
 {
     if (!is_path(body, n))
         return false;
-    answer_done(id, unlink(body) < 0 ? errno : 0, INIT_STAGE_OPEN);
+    answer_done(sock, id, unlink(body) < 0 ? errno : 0, INIT_STAGE_OPEN);
     return true;
 }
 
-static bool do_signal(uint32_t id, const char *body, size_t n)
+static bool do_signal(int sock, uint32_t id, const char *body, size_t n)
 {
     struct init_signal s;
 
@@ -458,46 +498,76 @@ static bool do_signal(uint32_t id, const char *body, size_t n)
         return false;
     memcpy(&s, body, sizeof(s));
     for (unsigned i = 0; i < INIT_JOBS_MAX; i++) {
-        if (jobs[i].pid != 0 && jobs[i].type == INIT_EXEC && jobs[i].id == id)
+        if (jobs[i].pid != 0 && jobs[i].type == INIT_EXEC && jobs[i].id == id &&
+            jobs[i].sock == sock)
             (void)kill(-jobs[i].pid, s.sig);
     }
     return true;
 }
 
-static void handle(const struct init_head *head, char *body, size_t n, const int *fds,
+/* What closes or keeps the sandbox as a whole, or opens a channel: for the first socket only. */
+static bool do_sandbox(uint32_t type, const int *fds, unsigned n_fds)
+{
+    if (type == INIT_CLOSE)
+        _exit(0);
+    if (type == INIT_KEEP)
+        is_kept = true;
+    for (unsigned i = 0; type == INIT_CHANNEL && n_fds == 1 && i < INIT_CHANNELS_MAX; i++) {
+        if (channels[i] == 0) {
+            int own = fcntl(fds[0], F_DUPFD_CLOEXEC, INIT_SOCKET_FD + 1);
+            channels[i] = own < 0 ? 0 : own;
+            break;
+        }
+    }
+    return true;
+}
+
+static void handle(int sock, const struct init_head *head, char *body, size_t n, const int *fds,
                    unsigned n_fds)
 {
     bool ok = false;
 
     switch (head->type) {
     case INIT_EXEC:
-        ok = do_exec(head->id, body, n, fds, n_fds);
+        ok = do_exec(sock, head->id, body, n, fds, n_fds);
         if (!ok)
-            answer_not_started(head->id, EINVAL, INIT_STAGE_REQUEST);
+            answer_not_started(sock, head->id, EINVAL, INIT_STAGE_REQUEST);
         return;
     case INIT_PUT:
-        ok = do_put(head->id, body, n, fds, n_fds);
+        ok = do_put(sock, head->id, body, n, fds, n_fds);
         break;
     case INIT_GET:
-        ok = do_get(head->id, body, n, fds, n_fds);
+        ok = do_get(sock, head->id, body, n, fds, n_fds);
         break;
     case INIT_REMOVE:
-        ok = do_remove(head->id, body, n);
+        ok = do_remove(sock, head->id, body, n);
         break;
     case INIT_SIGNAL:
-        ok = do_signal(head->id, body, n);
+        ok = do_signal(sock, head->id, body, n);
         break;
+    case INIT_CHANNEL:
+    case INIT_KEEP:
     case INIT_CLOSE:
-        _exit(0);
+        ok = sock == INIT_SOCKET_FD && do_sandbox(head->type, fds, n_fds);
+        break;
     default:
         break;
     }
     if (!ok)
-        answer_done(head->id, EINVAL, INIT_STAGE_REQUEST);
+        answer_done(sock, head->id, EINVAL, INIT_STAGE_REQUEST);
 }
 
-/* One packet with its descriptors; exits when the engine is gone. */
-static void receive(void)
+/* The other end of @sock is gone. */
+static void lost(int sock)
+{
+    if (sock != INIT_SOCKET_FD)
+        drop_channel(sock);
+    else if (!is_kept)
+        _exit(0);
+}
+
+/* One packet with its descriptors. Return: false when the socket has ended. */
+static bool receive(int sock)
 {
     union {
         struct cmsghdr align;
@@ -511,11 +581,13 @@ static void receive(void)
     int fds[INIT_FDS_MAX];
     unsigned n_fds = 0;
 
-    ssize_t n = recvmsg(INIT_SOCKET_FD, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (n <= 0)
-        _exit(0);
+        return true;
+    if (n <= 0) {
+        lost(sock);
+        return false;
+    }
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
             n_fds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
@@ -525,9 +597,10 @@ static void receive(void)
     if ((size_t)n >= sizeof(struct init_head) && (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
         struct init_head head;
         memcpy(&head, packet, sizeof(head));
-        handle(&head, packet + sizeof(head), (size_t)n - sizeof(head), fds, n_fds);
+        handle(sock, &head, packet + sizeof(head), (size_t)n - sizeof(head), fds, n_fds);
     }
     close_all(fds, n_fds);
+    return true;
 }
 
 /* ---- Start ----------------------------------------------------------------------------------- */
@@ -570,9 +643,34 @@ static int block_and_watch_children(void)
     return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void reap_children(int children)
+{
+    struct signalfd_siginfo info;
+
+    while (read(children, &info, sizeof(info)) > 0)
+        continue; /* one signal may stand for many children */
+    reap();
+}
+
+/* Forget nothing that may be waiting: the list is made anew for each wait. */
+static unsigned fill_waits(struct pollfd *p, int children, bool has_first)
+{
+    unsigned n = 2;
+
+    p[0] = (struct pollfd){ .fd = children, .events = POLLIN };
+    p[1] = (struct pollfd){ .fd = has_first ? INIT_SOCKET_FD : -1, .events = POLLIN };
+    for (unsigned i = 0; i < INIT_CHANNELS_MAX; i++) {
+        if (channels[i] != 0)
+            p[n++] = (struct pollfd){ .fd = channels[i], .events = POLLIN };
+    }
+    return n;
+}
+
 int main(void)
 {
     struct init_hello hello = { .version = INIT_PROTO_VERSION };
+    static struct pollfd p[2 + INIT_CHANNELS_MAX];
+    bool has_first = true;
 
     detach_stdio();
     int children = block_and_watch_children();
@@ -580,20 +678,19 @@ int main(void)
         _exit(1);
     lower_limits();
     (void)umask(022);
-    answer(INIT_HELLO, 0, &hello, sizeof(hello));
+    answer(INIT_SOCKET_FD, INIT_HELLO, 0, &hello, sizeof(hello));
 
-    struct pollfd p[2] = { { .fd = INIT_SOCKET_FD, .events = POLLIN },
-                           { .fd = children, .events = POLLIN } };
     for (;;) {
-        if (poll(p, 2, -1) < 0)
+        unsigned n = fill_waits(p, children, has_first);
+        if (poll(p, n, -1) < 0)
             continue;
-        if (p[1].revents != 0) {
-            struct signalfd_siginfo info;
-            while (read(children, &info, sizeof(info)) > 0)
-                continue; /* one signal may stand for many children */
-            reap();
-        }
         if (p[0].revents != 0)
-            receive();
+            reap_children(children);
+        if (p[1].revents != 0)
+            has_first = receive(INIT_SOCKET_FD);
+        for (unsigned i = 2; i < n; i++) {
+            if (p[i].revents != 0)
+                (void)receive(p[i].fd);
+        }
     }
 }

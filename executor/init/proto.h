@@ -13,12 +13,18 @@
  *   GET     path, NUL                                pipe to write the content to
  *   REMOVE  path, NUL
  *   SIGNAL  struct init_signal                       (no answer; to the group of EXEC @id)
+ *   CHANNEL                                          one more socket like this one (no answer)
+ *   KEEP                                             (no answer; init outlives its socket)
  *   CLOSE                                            (init exits, the kernel ends everything)
  *
  *   init -> engine
  *   HELLO   struct init_hello                        once; the kernel adds init's credentials
  *   EXITED  struct init_exited                       the EXEC of that id has ended
  *   DONE    struct init_done                         answer to PUT, GET, REMOVE
+ *
+ * A session has one channel for each execution in progress: ids are the channel's own, answers come
+ * on the channel that asked, and what is asked for on a channel that has been closed since is
+ * finished without an answer. KEEP, CHANNEL and CLOSE count on the first socket only.
  *
  * The engine treats all that init says as hostile: sizes and enums are checked before use.
  */
@@ -28,12 +34,15 @@
 #include <stdint.h>
 
 enum {
-    INIT_PROTO_VERSION = 1,
+    INIT_PROTO_VERSION = 2,
     INIT_SOCKET_FD = 3,
     INIT_PACKET_MAX = 64 * 1024, /* head and payload; longer EXEC strings come in a memfd */
     INIT_STRINGS_MAX = 8 << 20,  /* bytes of argv and env in a memfd */
     INIT_FDS_MAX = 5,            /* descriptors with one packet */
     INIT_JOBS_MAX = 256,         /* EXEC, PUT and GET in progress in one sandbox */
+    INIT_INLINE_FILE_MAX = 4096, /* bytes of a PUT that is done before the next packet is read, as
+                                    long as all of them together have not many */
+    INIT_CHANNELS_MAX = 256,     /* open at once; one more is closed at once */
 };
 
 enum init_type {
@@ -43,6 +52,8 @@ enum init_type {
     INIT_REMOVE,
     INIT_SIGNAL,
     INIT_CLOSE,
+    INIT_CHANNEL,
+    INIT_KEEP,
     INIT_HELLO = 64,
     INIT_EXITED,
     INIT_DONE,

@@ -3,11 +3,10 @@
  * order. */
 #include "tests/integration/it.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { N_THREADS = 16, N_ROUNDS = 3 };
 
@@ -75,23 +74,29 @@ static void test_unmixed(void **state)
 /* ---- At most max_concurrent at once
  * ---------------------------------------------------------------- */
 
+/* The program says when it is in, and when it is about to leave. */
+static int count_events(const isol8_event *ev, void *user)
+{
+    struct worker *w = user;
+
+    if (ev->type == ISOL8_EVENT_STDOUT && memmem(ev->data, ev->size, "in", 2) != NULL) {
+        unsigned now = atomic_fetch_add(w->in_flight, 1) + 1;
+        unsigned most = atomic_load(w->most);
+        while (now > most && !atomic_compare_exchange_weak(w->most, &most, now))
+            continue;
+    }
+    if (ev->type == ISOL8_EVENT_STDOUT && memmem(ev->data, ev->size, "out", 3) != NULL)
+        atomic_fetch_sub(w->in_flight, 1);
+    return 0;
+}
+
 static void *work_counted(void *arg)
 {
     struct worker *w = arg;
-    isol8_request rq = it_cmd("true");
-    isol8_run *run = NULL;
+    isol8_request rq = it_cmd("echo in; sleep 0.05; echo out");
     isol8_error err = { 0 };
 
-    if (isol8_run_start(w->engine, &rq, 0, &run, &err) < 0) {
-        (void)snprintf(w->complaint, sizeof(w->complaint), "%s", err.msg);
-        return NULL;
-    }
-    unsigned now = atomic_fetch_add(w->in_flight, 1) + 1;
-    unsigned most = atomic_load(w->most);
-    while (now > most && !atomic_compare_exchange_weak(w->most, &most, now))
-        continue;
-    atomic_fetch_sub(w->in_flight, 1);
-    if (isol8_run_finish(run, NULL, &err) < 0)
+    if (isol8_execute_stream(w->engine, &rq, count_events, w, NULL, &err) < 0)
         (void)snprintf(w->complaint, sizeof(w->complaint), "%s", err.msg);
     return NULL;
 }
@@ -122,84 +127,61 @@ static void test_max_concurrent(void **state)
 
 enum { N_WAITERS = 6 };
 
-static pthread_mutex_t order_mutex = PTHREAD_MUTEX_INITIALIZER;
-static unsigned order[N_WAITERS];
-static unsigned n_order;
-
-struct waiter {
-    isol8_engine *engine;
-    unsigned number;
-    atomic_int tid;
-    int status;
-};
-
-static void *wait_in_line(void *arg)
+/* Drive all of them until @n have ended; @order gets their numbers as they end. */
+static void drive_all(isol8_run **runs, unsigned *order, unsigned n)
 {
-    struct waiter *w = arg;
-    isol8_request rq = it_cmd("true");
-    isol8_run *run = NULL;
+    bool ended[N_WAITERS] = { false };
+    unsigned n_ended = 0;
 
-    atomic_store(&w->tid, (int)syscall(SYS_gettid));
-    w->status = isol8_run_start(w->engine, &rq, 0, &run, NULL);
-    (void)pthread_mutex_lock(&order_mutex);
-    order[n_order++] = w->number;
-    (void)pthread_mutex_unlock(&order_mutex);
-    if (w->status == 0)
-        w->status = isol8_run_finish(run, NULL, NULL);
-    return NULL;
-}
-
-/* Until the thread sleeps in futex(2), which is where a waiter for a permit ends up. */
-static void until_it_waits(const struct waiter *w)
-{
-    char path[64], line[256];
-
-    while (atomic_load(&w->tid) == 0)
-        (void)usleep(1000);
-    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&w->tid));
-    for (;;) {
-        FILE *f = fopen(path, "re");
-        long nr = -1;
-        if (f != NULL && fgets(line, sizeof(line), f) != NULL && line[0] != 'r')
-            nr = strtol(line, NULL, 10);
-        if (f != NULL)
-            (void)fclose(f);
-        if (nr == SYS_futex)
-            return;
-        (void)usleep(1000);
+    while (n_ended < n) {
+        struct pollfd p[N_WAITERS];
+        for (unsigned i = 0; i < N_WAITERS; i++) {
+            isol8_event ev;
+            while (isol8_run_next(runs[i], &ev, NULL) != 0)
+                continue;
+            if (!ended[i] && isol8_run_done(runs[i])) {
+                ended[i] = true;
+                order[n_ended++] = i;
+            }
+            p[i] = (struct pollfd){ .fd = ended[i] ? -1 : isol8_run_fd(runs[i]), .events = POLLIN };
+        }
+        if (n_ended < n)
+            assert_true(poll(p, N_WAITERS, 30000) > 0);
     }
 }
 
 static void test_first_come_first_served(void **state)
 {
-    static struct waiter waiters[N_WAITERS];
     isol8_options o = it_options();
-    isol8_request rq = it_cmd("echo ready; cat");
-    pthread_t threads[N_WAITERS];
+    isol8_request first = it_cmd("echo ready; cat"), rq = it_cmd("true");
+    isol8_run *runs[N_WAITERS];
+    unsigned order[N_WAITERS];
     struct it_watch w;
 
     (void)state;
     o.max_concurrent = 1;
     o.timeout_ms = 120000;
-    rq.stdin_open = true;
-    it_watch_start(&w, &o, &rq);
+    first.stdin_open = true;
+    it_watch_start(&w, &o, &first);
     it_watch_until(&w, "ready\n");
-    for (unsigned i = 0; i < N_WAITERS; i++) {
-        waiters[i] = (struct waiter){ .engine = w.engine, .number = i };
-        assert_int_equal(pthread_create(&threads[i], NULL, wait_in_line, &waiters[i]), 0);
-        until_it_waits(&waiters[i]);
-    }
-    assert_int_equal(n_order, 0); /* nobody got in while the first one runs */
+    for (unsigned i = 0; i < N_WAITERS; i++)
+        assert_int_equal(isol8_run_start(w.engine, &rq, 0, &runs[i], NULL), 0);
+    isol8_run_cancel(runs[2]);
+    drive_all(runs, order, 1); /* who is cancelled in the queue need not wait for a place */
+    assert_int_equal(order[0], 2);
+
     assert_int_equal(isol8_run_stdin(w.run, NULL, 0, NULL), 0);
     it_watch_to_end(&w);
+    drive_all(runs, order, N_WAITERS);
     for (unsigned i = 0; i < N_WAITERS; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(waiters[i].status, 0);
+        static const unsigned want[] = { 2, 0, 1, 3, 4, 5 };
+        auto_result isol8_result *res = NULL;
+        assert_int_equal(order[i], want[i]);
+        assert_int_equal(isol8_run_finish(runs[want[i]], &res, NULL), 0);
+        it_expect(res, i == 0 ? ISOL8_VERDICT_CANCELLED : ISOL8_VERDICT_OK, i == 0 ? 137 : 0);
     }
     auto_result isol8_result *res = it_watch_finish(&w);
     it_expect(res, ISOL8_VERDICT_OK, 0);
-    for (unsigned i = 0; i < N_WAITERS; i++)
-        assert_int_equal(order[i], i);
 }
 
 /* A run that fails to start gives its permit back. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -39,6 +40,25 @@ static void test_memfd(void **state)
     assert_int_equal(fd_read_all(fd, &small), -EFBIG);
     assert_int_equal(fd_read_all(-1, &b), -EBADF);
     assert_int_equal(fd_write_all(-1, "x", 1), -EBADF);
+}
+
+/* Above RLIMIT_FSIZE, which raises a signal that ends a program: an error as well. */
+static void test_no_sigxfsz(void **state)
+{
+    auto_close int fd = fd_memfd("x", "", 0);
+    struct rlimit old, small;
+    sigset_t pending;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){ .rlim_cur = 4, .rlim_max = old.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ssize_t first = fd_write_nosigpipe(fd, "abcdef", 6), second = fd_write_nosigpipe(fd, "ef", 2);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(first, 4);
+    assert_int_equal(second, -EFBIG);
+    assert_int_equal(sigpending(&pending), 0);
+    assert_int_equal(sigismember(&pending, SIGXFSZ), 0);
 }
 
 /* No reader: an error, no signal, also none left pending for later. */
@@ -79,9 +99,8 @@ static void test_nonblock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_memfd),
-        cmocka_unit_test(test_no_sigpipe),
+        cmocka_unit_test(test_close),      cmocka_unit_test(test_memfd),
+        cmocka_unit_test(test_no_sigxfsz), cmocka_unit_test(test_no_sigpipe),
         cmocka_unit_test(test_nonblock),
     };
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -206,6 +207,47 @@ static void test_cancel(void **state)
     assert_int_equal(close(cancel), 0);
 }
 
+/* It goes on by itself: this process has no child then, and none when it has ended. */
+static void test_detached(void **state)
+{
+    const char *const argv[] = { "sh", "-c", "read -r x <&4; echo \"$x\" >&3", NULL };
+    const char *const missing[] = { "/nonexistent/program", NULL };
+    int out[2], in[2];
+    struct proc_args a = PROC_ARGS_INIT;
+    char text[16] = "";
+    isol8_error err;
+
+    (void)state;
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    const int pass[] = { out[1], in[0] };
+    a.file = "/bin/sh";
+    a.argv = argv;
+    a.pass_fds = pass;
+    a.n_pass = 2;
+    a.new_session = true;
+    assert_int_equal(proc_spawn_detached(&a, &err), 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    assert_int_equal(close(out[1]), 0);
+    assert_int_equal(close(in[0]), 0);
+    assert_int_equal(write(in[1], "hello\n", 6), 6);
+    assert_int_equal(read(out[0], text, sizeof(text)), 6);
+    assert_int_equal(read(out[0], text + 6, 1), 0); /* its end */
+    assert_string_equal(text, "hello\n");
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(close(out[0]), 0);
+    assert_int_equal(close(in[1]), 0);
+
+    a = (struct proc_args)PROC_ARGS_INIT;
+    a.file = missing[0];
+    a.argv = missing;
+    assert_int_equal(proc_spawn_detached(&a, &err), ISOL8_E_SYS);
+    assert_string_equal(err.msg,
+                        "cannot start '/nonexistent/program': exec: No such file or directory");
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 static int seven(void *user)
 {
     return *(int *)user;
@@ -235,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_failures_are_named),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_detached),
         cmocka_unit_test(test_fork),
     };
 

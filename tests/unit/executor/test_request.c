@@ -141,6 +141,7 @@ static void test_extension(void **state)
         rq.file_extension = good[i];
         (void)snprintf(want, sizeof(want), "/sandbox/main%s", good[i]);
         assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
+        assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
         assert_string_equal(p.script_path, want);
         exec_plan_done(&p);
     }
@@ -186,6 +187,7 @@ static void test_plan(void **state)
     (void)state;
     assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
     assert_string_equal(p.image, "isol8:python");
+    assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
     assert_string_equal(p.script_path, "/sandbox/main.py");
     assert_int_equal(p.limits.pids, 64);
     assert_int_equal(p.sandbox.sandbox_bytes, 512u << 20);
@@ -198,6 +200,7 @@ static void test_plan(void **state)
     engine.host_network = true;
     assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
     engine.host_network = false;
+    assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
     assert_null(p.script_path);
     assert_int_equal(p.limits.pids, 200);
     assert_int_equal(p.sandbox.sandbox_bytes, 2048ull << 20);
@@ -210,6 +213,7 @@ static void test_plan(void **state)
     engine.pids_limit = -1;
     assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
     engine.pids_limit = -2;
+    assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
     assert_null(p.script_path);
     assert_int_equal(p.limits.pids, 0);
     exec_plan_done(&p);
@@ -234,7 +238,9 @@ static void test_strings(void **state)
     engine.secret_env = secrets;
     engine.n_secret_env = 2;
     assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
-    assert_int_equal(exec_plan_strings(&p, &engine, &rq, &image, &out, &counts, NULL), 0);
+    assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
+    assert_int_equal(
+        exec_plan_strings(&p, &engine, &rq, &image, rq.n_install > 0, &out, &counts, NULL), 0);
     assert_string_equal(out.data, "/sandbox/w");
     assert_int_equal(counts.argc, 2);
     assert_int_equal(counts.strings_size, out.len);
@@ -263,8 +269,10 @@ static void test_strings_ceiling(void **state)
 
     (void)state;
     assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
-    assert_int_equal(exec_plan_strings(&p, &engine, &rq, &image, &out, &counts, &err),
-                     ISOL8_E_LIMIT);
+    assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
+    assert_int_equal(
+        exec_plan_strings(&p, &engine, &rq, &image, rq.n_install > 0, &out, &counts, &err),
+        ISOL8_E_LIMIT);
     exec_plan_done(&p);
 }
 
