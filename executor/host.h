@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "executor/turns.h"
 #include "oci/cgroup.h"
 #include "oci/runtime.h"
 #include "oci/spec.h"
@@ -29,6 +30,7 @@ struct isol8_host {
     struct cgroup_host *cgroups;
     struct oci_store *store;
     struct exec_egress *egress; /* the filtered network, see egress.h */
+    struct turns makers;        /* sandboxes that runs are making for themselves just now */
     struct background *background;
     struct keeper *keeper;
     struct exec_pool *pool;

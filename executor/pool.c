@@ -486,20 +486,26 @@ enum pool_answer pool_acquire(struct pool_kind *k, struct pool_ticket *ticket, s
     return answer;
 }
 
+static void unlink_ticket(struct pool_kind *k, struct pool_ticket *ticket)
+{
+    struct pool_ticket **at = &k->tickets;
+
+    while (*at != ticket)
+        at = &(*at)->next;
+    *at = ticket->next;
+    if (k->last_ticket == &ticket->next)
+        k->last_ticket = at;
+    k->waiting--;
+    ticket->is_over = true;
+}
+
 struct sandbox *pool_redeem(struct pool_kind *k, struct pool_ticket *ticket)
 {
     struct exec_pool *p = k->pool;
 
     (void)pthread_mutex_lock(&p->mutex);
-    for (struct pool_ticket **at = &k->tickets; !ticket->is_over; at = &(*at)->next) {
-        if (*at != ticket)
-            continue;
-        *at = ticket->next;
-        if (k->last_ticket == &ticket->next)
-            k->last_ticket = at;
-        k->waiting--;
-        ticket->is_over = true;
-    }
+    if (!ticket->is_over)
+        unlink_ticket(k, ticket);
     struct sandbox *sb = ticket->sandbox;
     ticket->sandbox = NULL;
     (void)pthread_mutex_unlock(&p->mutex);

@@ -8,10 +8,13 @@
  * isol8_run_next() takes what is ready, one descriptor at a time, until that makes an event. It
  * never blocks, except for the few milliseconds of making or removing a sandbox.
  *
- *   [QUEUED] --place--> [WAITING|CREATING] --sandbox--> STAGING -> [INSTALLING] -> [SETUP]
- *       |                      |                           |             |            |
- *       |                      |                    RUNNING -> [COLLECTING] --> CLOSING --> DONE
- *       +---- failure, cancel, deadline: what it made is killed -----------------^
+ *   QUEUED -> WAITING or LINED_UP -> CREATING -> STAGING -> INSTALLING -> SETUP -> RUNNING
+ *      |              |                 |           |            |          |        |
+ *      |              |                 |           |            |          |    COLLECTING
+ *      +--------------+-----------------+-----------+------------+----------+--------+--> CLOSING
+ *                                                                                            |
+ *   States that have nothing to do are passed over; a failure, cancel or the deadline        DONE
+ *   leads to CLOSING from each of them.
  *
  * The deadline starts when the sandbox is there and covers all steps up to the program's end.
  *

@@ -47,6 +47,7 @@ enum {
 enum run_state {
     RUN_QUEUED,     /* waiting for a place among the engine's executions */
     RUN_WAITING,    /* waiting for a sandbox that the pool is making */
+    RUN_LINED_UP,   /* waiting to make its own, while many others are being made */
     RUN_CREATING,   /* waiting for init's hello */
     RUN_STAGING,    /* code or files are being put */
     RUN_INSTALLING, /* the package manager runs */
@@ -98,8 +99,10 @@ struct isol8_run {
     isol8_error error; /* first failure of isol8 itself; status 0: none */
     bool error_was_reported;
 
-    struct turn turn; /* among the engine's executions; its descriptor serves the ticket, too */
-    bool has_turn;    /* queued, or with a place */
+    struct turn turn;  /* among the engine's executions; its descriptor serves the ticket, too */
+    bool has_turn;     /* queued, or with a place */
+    struct turn maker; /* among those who make sandboxes; the same descriptor */
+    bool has_maker;
     struct pool_kind *kind; /* NULL: not pooled */
     struct pool_ticket ticket;
     bool was_refilled;
@@ -174,6 +177,7 @@ void run_free(struct isol8_run *r);
 int run_begin(struct isol8_run *r, isol8_error *err);
 int run_on_turn(struct isol8_run *r);
 int run_on_hello(struct isol8_run *r);
+void run_leave_makers(struct isol8_run *r);
 int run_on_runtime_end(struct isol8_run *r);
 
 /* run_talk.c */

@@ -65,8 +65,16 @@ static int take(struct isol8_run *r)
     return s < 0 ? run_fail(r, s) : enter(r);
 }
 
+void run_leave_makers(struct isol8_run *r)
+{
+    if (r->has_maker)
+        turns_leave(&r->engine->host->makers, &r->maker);
+    r->has_maker = false;
+}
+
 int run_on_hello(struct isol8_run *r)
 {
+    run_leave_makers(r);
     int s = exec_sandbox_hello(r->sandbox, &r->error);
 
     return s < 0 ? run_fail(r, s) : take(r);
@@ -103,6 +111,17 @@ static int create(struct isol8_run *r, isol8_error *err)
     return s;
 }
 
+/* The same, when it is this run's turn. */
+static int line_up(struct isol8_run *r, isol8_error *err)
+{
+    r->maker.fd = r->turn.fd;
+    r->has_maker = true;
+    if (turns_take(&r->engine->host->makers, &r->maker))
+        return create(r, err);
+    r->state = RUN_LINED_UP;
+    return 0;
+}
+
 /* A sandbox from the pool: init is waiting in it. */
 static int take_prepared(struct isol8_run *r, struct sandbox *sb, isol8_error *err)
 {
@@ -118,7 +137,7 @@ static int acquire(struct isol8_run *r, isol8_error *err)
 
     r->kind = exec_engine_kind(r->engine, &r->plan.sandbox);
     if (r->kind == NULL)
-        return create(r, err);
+        return line_up(r, err);
     r->ticket.fd = r->turn.fd;
     switch (pool_acquire(r->kind, &r->ticket, &sb)) {
     case POOL_HAVE:
@@ -129,7 +148,7 @@ static int acquire(struct isol8_run *r, isol8_error *err)
     case POOL_MISS:
         break;
     }
-    return create(r, err);
+    return line_up(r, err);
 }
 
 static int join_session(struct isol8_run *r, isol8_error *err)
@@ -185,7 +204,9 @@ int run_on_turn(struct isol8_run *r)
         s = run_begin(r, &err);
     } else if (r->state == RUN_WAITING) {
         struct sandbox *sb = pool_redeem(r->kind, &r->ticket);
-        s = sb != NULL ? take_prepared(r, sb, &err) : create(r, &err);
+        s = sb != NULL ? take_prepared(r, sb, &err) : line_up(r, &err);
+    } else if (r->state == RUN_LINED_UP && turns_has_place(&r->engine->host->makers, &r->maker)) {
+        s = create(r, &err);
     }
     if (s >= 0)
         return 0;

@@ -103,6 +103,7 @@ void run_kill(struct isol8_run *r)
     if (r->ended_ns == 0)
         r->ended_ns = clock_now_ns();
     run_read_counters(r);
+    run_leave_makers(r);
     if (r->sandbox == NULL)
         leave_queues(r);
     else if (r->is_spared && r->state > RUN_CREATING)
@@ -316,6 +317,7 @@ static void keep_sandbox(struct isol8_run *r)
 
 void run_leave(struct isol8_run *r)
 {
+    run_leave_makers(r);
     if (r->has_turn)
         turns_leave(&r->engine->turns, &r->turn);
     r->has_turn = false;

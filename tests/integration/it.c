@@ -101,6 +101,24 @@ int it_refused(const isol8_options *o, const isol8_request *rq, isol8_error *err
     return r;
 }
 
+isol8_result *it_on(isol8_engine *e, const char *cmd)
+{
+    isol8_request rq = it_cmd(cmd);
+    isol8_result *res = NULL;
+    isol8_error err = { 0 };
+
+    if (isol8_execute(e, &rq, &res, &err) < 0)
+        fail_msg("%s: %s", cmd, err.msg);
+    return res;
+}
+
+void it_says(isol8_engine *e, const char *cmd, const char *out)
+{
+    auto_result isol8_result *res = it_on(e, cmd);
+
+    it_expect_out(res, ISOL8_VERDICT_OK, 0, out);
+}
+
 isol8_result *it_run(const char *cmd)
 {
     isol8_request rq = it_cmd(cmd);
@@ -243,6 +261,37 @@ isol8_result *it_watch_finish(struct it_watch *w)
 
 /* ---- The machine --------------------------------------------------------------------------------
  */
+
+size_t it_count_sandboxes(char id[65])
+{
+    char path[300];
+    const struct dirent *e;
+    size_t n = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/sandboxes", getenv("ISOL8_STATE_ROOT"));
+    DIR *dir = opendir(path);
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.')
+            continue;
+        if (id != NULL)
+            (void)snprintf(id, 65, "%s", e->d_name);
+        n++;
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    return n;
+}
+
+void it_until_sandboxes(size_t n)
+{
+    double end = it_seconds() + 30;
+
+    while (it_count_sandboxes(NULL) != n) {
+        if (it_seconds() > end)
+            fail_msg("there are %zu sandboxes, not %zu", it_count_sandboxes(NULL), n);
+        (void)usleep(2000);
+    }
+}
 
 size_t it_count_fds(void)
 {

@@ -39,6 +39,12 @@ isol8_result *it_execute(const isol8_options *o, const isol8_request *rq);
 /** Execute, expecting isol8 to refuse or fail. */
 int it_refused(const isol8_options *o, const isol8_request *rq, isol8_error *err);
 
+/** "bash -c @cmd" on an engine that the test has already; a failure of isol8 fails the test. */
+isol8_result *it_on(isol8_engine *e, const char *cmd);
+
+/** The same, expecting success and exactly this output. */
+void it_says(isol8_engine *e, const char *cmd, const char *out);
+
 /** "bash -c @cmd" with the default options. */
 isol8_result *it_run(const char *cmd);
 
@@ -99,6 +105,12 @@ isol8_result *it_watch_finish(struct it_watch *w);
 
 /* ---- The machine --------------------------------------------------------------------------------
  */
+
+/** Sandboxes in the state root; *@id (may be NULL) gets one of their ids. */
+size_t it_count_sandboxes(char id[65]);
+
+/** Until there are @n sandboxes in the state root; the test fails after half a minute. */
+void it_until_sandboxes(size_t n);
 
 /** Open descriptors of this process. */
 size_t it_count_fds(void);
