@@ -35,7 +35,8 @@ enum {
 
 static int failed(const char *what, const char *path, const struct init_done *d, isol8_error *err)
 {
-    if (d->stage == INIT_STAGE_KIND || d->errnum == ELOOP || d->errnum == EINVAL)
+    if (d->stage == INIT_STAGE_KIND || d->errnum == ELOOP || d->errnum == ENXIO ||
+        d->errnum == EINVAL) /* of a copying child only the errno is known */
         return err_set(err, ISOL8_E_INVAL,
                        "Failed to %s file %s in container: it is not a regular file", what, path);
     if (d->errnum == EINTR)

@@ -50,7 +50,8 @@ static int open_regular(const char *path, int flags, mode_t mode, enum init_stag
     int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
 
     if (fd < 0) {
-        *stage = errno == ELOOP ? INIT_STAGE_KIND : INIT_STAGE_OPEN;
+        /* A link, or a FIFO that nobody reads. */
+        *stage = errno == ELOOP || errno == ENXIO ? INIT_STAGE_KIND : INIT_STAGE_OPEN;
         return -errno;
     }
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
