@@ -32,15 +32,10 @@ static void tell_failed(const struct cleaning *c, const isol8_owned *item, const
 static int clean_sandbox(const char *id, void *user)
 {
     struct cleaning *c = user;
-    struct exec_record rec;
-    isol8_owned item = { 0 };
+    isol8_owned item;
     isol8_error err = { 0 };
 
-    bool has_record = exec_record_read(c->host, id, &rec, NULL) == 0;
-    (void)snprintf(item.id, sizeof(item.id), "%s", id);
-    (void)snprintf(item.image, sizeof(item.image), "%s", has_record ? rec.image : "unknown");
-    item.created_ms = rec.created_ms;
-    item.is_alive = has_record && exec_record_owner_alive(&rec);
+    exec_record_describe(c->host, id, &item);
     tell_found(c, &item);
 
     if (item.is_alive && !c->opts->force) {

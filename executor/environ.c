@@ -77,8 +77,9 @@ int exec_environ_new(struct exec_environ **out, const struct isol8_engine *e,
                      const struct oci_image *image, const isol8_pair *runtime, size_t n_runtime,
                      size_t extra, isol8_error *err)
 {
+    size_t n_secrets = e == NULL ? 0 : e->n_secret_env;
     size_t room = IMAGE_VARIABLES_MAX + ARRAY_LEN(base_env) + ARRAY_LEN(proxy_env) + n_runtime +
-                  e->n_secret_env + extra;
+                  n_secrets + extra;
     struct exec_environ *env = calloc(1, sizeof(*env) + room * sizeof(env->list[0]));
 
     if (env == NULL)
@@ -92,7 +93,7 @@ int exec_environ_new(struct exec_environ **out, const struct isol8_engine *e,
         exec_environ_set(env, base_env[i].key, base_env[i].value);
     for (size_t i = 0; i < n_runtime; i++)
         exec_environ_set(env, runtime[i].key, runtime[i].value);
-    for (size_t i = 0; i < e->n_secret_env; i++)
+    for (size_t i = 0; i < n_secrets; i++)
         exec_environ_set(env, e->secret_env[i].key, e->secret_env[i].value);
     *out = env;
     return 0;

@@ -17,7 +17,8 @@
 
 struct exec_environ;
 
-/** The image's variables, isol8's own, the runtime's, and the secrets; room for @extra more. */
+/** The image's variables, isol8's own, the runtime's, and the secrets; room for @extra more. @e
+ * NULL: no secrets. */
 int exec_environ_new(struct exec_environ **out, const struct isol8_engine *e,
                      const struct oci_image *image, const isol8_pair *runtime, size_t n_runtime,
                      size_t extra, isol8_error *err);

@@ -6,7 +6,9 @@
  * runtime the owner started. If the lock can be taken, both are gone and the sandbox may be removed
  * by its id. When only the owner died, the runtime is about to clean up by itself: init saw its
  * socket end and exits. exec_reap_dead(), at every start, leaves that alone; exec_reap_one(), for
- * "isol8 cleanup", kills what is in the cgroup and waits for the runtime.
+ * "isol8 cleanup", kills what is in the cgroup and waits for the runtime. A kept sandbox needs no
+ * rule of its own: its runtime lives and holds the lock, so it is left alone at every start, and it
+ * is removed on demand, once its owner is gone.
  *
  * Before the record exists there is only a claimed range of ids and maybe an empty directory. Those
  * are removed under the exclusive lock of the state root, which creators hold shared meanwhile.
@@ -205,8 +207,9 @@ int exec_reap_one(struct isol8_host *h, const char *id, bool force, isol8_error 
         return err_set(err, ISOL8_E_BUSY, "in use by process %d", rec.pid);
 
     end_foreign(h, id);
-    /* A living owner sees its sandbox end and removes it itself; what it leaves is ours. */
-    int r = alive ? path_lock(fd, true, true) : lock_after_end(h, id, fd);
+    /* A living owner sees its sandbox end and removes it itself; what it leaves is ours. One that
+     * it keeps it watches no more. */
+    int r = alive && !rec.is_kept ? path_lock(fd, true, true) : lock_after_end(h, id, fd);
     if (r < 0)
         return err_set(err, ISOL8_E_BUSY, "still in use by process %d", rec.pid);
     return remove_locked(h, id, err);

@@ -60,6 +60,31 @@ int exec_record_write(int at, const char *image, isol8_error *err)
     return take_fd(&fd);
 }
 
+int exec_record_keep(int at, bool is_strict, isol8_error *err)
+{
+    char text[64];
+
+    int n = snprintf(text, sizeof(text), "{\"version\":1,\"strict\":%s}\n",
+                     is_strict ? "true" : "false");
+    return path_replace(at, "kept", text, (size_t)n, 0600, false, err);
+}
+
+/* What cannot be understood is kept all the same, and under the filter. */
+static void read_kept(const struct isol8_host *h, const char *id, struct exec_record *out)
+{
+    auto_buf struct buf text = BUF_INIT(0);
+    auto_json cJSON *j = NULL;
+    char path[HOST_ID_SIZE + 8];
+
+    (void)snprintf(path, sizeof(path), "%s/kept", id);
+    if (faccessat(h->sandboxes_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    out->is_kept = out->is_strict = true;
+    if (path_read(h->sandboxes_fd, path, RECORD_MAX, &text, NULL) == 0 &&
+        json_parse(&j, buf_text(&text), text.len, path, NULL) == 0)
+        out->is_strict = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(j, "strict"));
+}
+
 int exec_record_read(const struct isol8_host *h, const char *id, struct exec_record *out,
                      isol8_error *err)
 {
@@ -68,6 +93,7 @@ int exec_record_read(const struct isol8_host *h, const char *id, struct exec_rec
     char path[HOST_ID_SIZE + 8];
 
     *out = (struct exec_record){ 0 };
+    read_kept(h, id, out);
     (void)snprintf(path, sizeof(path), "%s/record", id);
     int r = path_read(h->sandboxes_fd, path, RECORD_MAX, &text, err);
     if (r == 0)
@@ -91,4 +117,17 @@ int exec_record_read(const struct isol8_host *h, const char *id, struct exec_rec
 bool exec_record_owner_alive(const struct exec_record *rec)
 {
     return rec->pid > 0 && start_ticks(rec->pid) == rec->start_ticks;
+}
+
+void exec_record_describe(const struct isol8_host *h, const char *id, isol8_owned *out)
+{
+    struct exec_record rec;
+    bool has_record = exec_record_read(h, id, &rec, NULL) == 0;
+
+    *out = (isol8_owned){ .created_ms = rec.created_ms,
+                          .owner_pid = rec.pid,
+                          .is_alive = has_record && exec_record_owner_alive(&rec),
+                          .is_kept = rec.is_kept };
+    (void)snprintf(out->id, sizeof(out->id), "%s", id);
+    (void)snprintf(out->image, sizeof(out->image), "%s", has_record ? rec.image : "unknown");
 }

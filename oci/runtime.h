@@ -8,6 +8,7 @@
 #ifndef OCI_RUNTIME_H
 #define OCI_RUNTIME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -46,6 +47,26 @@ struct oci_runtime_start {
  */
 int oci_runtime_run(const struct oci_runtime *rt, const struct oci_runtime_start *args, int *pidfd,
                     isol8_error *err);
+
+struct oci_runtime_exec {
+    const char *id;
+    const char *user;        /* "UID:GID", inside */
+    const char *const *argv; /* NULL-terminated; reaches the process through JSON: UTF-8 only */
+    int stdio[3];            /* copied to and from pipes by the runtime: none gets inside */
+    int pass_fds[2];         /* become 3 and 4 of the process */
+    int messages_fd;         /* a memfd for what the runtime says */
+    bool terminal;           /* a terminal of its own instead of pipes; stdio[0] must be one */
+};
+
+/**
+ * oci_runtime_exec() - Start "runc exec" in the foreground: one more process in a running container
+ *
+ * The runtime hands the signals it gets on to the process, and ends with its exit code. It stays in
+ * the caller's process group, so a terminal's signals reach it, and gets SIGTERM when the calling
+ * thread ends. Return: 0 with its pidfd, or ISOL8_E_SYS
+ */
+int oci_runtime_exec(const struct oci_runtime *rt, const struct oci_runtime_exec *args, int *pidfd,
+                     isol8_error *err);
 
 /** "runc delete --force": kill and remove whatever is left of @id. Absent is fine. */
 int oci_runtime_delete(const struct oci_runtime *rt, const char *id, isol8_error *err);

@@ -41,8 +41,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "executor/init/confine.h"
 #include "executor/init/files.h"
 #include "executor/init/proto.h"
+#include "executor/init/trampoline.h"
 
 enum {
     WORDS_MAX = 16384, /* arguments and variables of one EXEC */
@@ -218,7 +220,7 @@ struct start {
 
 /* clone3() answers ENOSYS, on which the C libraries use clone(); EPERM would break threads. Filters
  * add up: what the profile refuses stays refused. */
-static int forbid_clone3(void)
+int forbid_clone3(void)
 {
     static struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -619,7 +621,7 @@ static void detach_stdio(void)
 }
 
 /* Lowering needs no privilege, raising one that nobody here has: what is set holds for good. */
-static void lower_limits(void)
+void lower_limits(void)
 {
     struct rlimit files, core = { 0, 0 };
 
@@ -666,12 +668,14 @@ static unsigned fill_waits(struct pollfd *p, int children, bool has_first)
     return n;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct init_hello hello = { .version = INIT_PROTO_VERSION };
     static struct pollfd p[2 + INIT_CHANNELS_MAX];
     bool has_first = true;
 
+    if (argc > 1 && strcmp(argv[1], TRAMPOLINE_WORD) == 0)
+        trampoline();
     detach_stdio();
     int children = block_and_watch_children();
     if (children < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
