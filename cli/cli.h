@@ -34,6 +34,8 @@ int cmd_config(struct cli *cli, const struct cli_args *args);
 int cmd_cleanup(struct cli *cli, const struct cli_args *args);
 int cmd_doctor(struct cli *cli, const struct cli_args *args);
 int cmd_policy(struct cli *cli, const struct cli_args *args);
+int cmd_exec(struct cli *cli, const struct cli_args *args);
+int cmd_ps(struct cli *cli, const struct cli_args *args);
 int cmd_help(struct cli *cli, const struct cli_args *args);
 
 extern const struct cli_opt cli_run_opts[];
@@ -42,6 +44,8 @@ extern const struct cli_opt cli_config_opts[];
 extern const struct cli_opt cli_cleanup_opts[];
 extern const struct cli_opt cli_doctor_opts[];
 extern const struct cli_opt cli_policy_opts[];
+extern const struct cli_opt cli_exec_opts[];
+extern const struct cli_opt cli_ps_opts[];
 
 /* ---- Messages (cli/say.c) -------------------------------------------------------------------- */
 
@@ -55,6 +59,19 @@ int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** "[DEBUG] [area] ...", with --debug only. */
 void cli_debug(const struct cli *cli, const char *area, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/** "error: option '--timeout <ms>' argument '5s' is invalid. ..." @value NULL: it is not repeated
+ * (it may be a secret). Return: CLI_EXIT_ERROR. */
+int cli_bad_value(const struct cli_opt *opt, const char *value, const char *expected);
+
+#define CLI_SHORT_ID 12 /* characters of an id shown to people */
+#define CLI_DATE_SIZE 32
+
+/** "2026-01-02 03:04:05" in the user's time zone. */
+void cli_local_date(int64_t wall_ms, char out[CLI_DATE_SIZE]);
+
+/** "running", "kept" or "stopped". */
+const char *cli_owned_state(const isol8_owned *o);
 
 /** Write a result to stdout. Return: the exit code: 0, CLI_EXIT_ERROR or CLI_EXIT_EPIPE. */
 int cli_put(const struct buf *text);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,7 +25,6 @@ enum {
 };
 
 #define ANSWER_MAX 64
-#define SHORT_ID 12 /* characters of an id shown to people */
 
 const struct cli_opt cli_cleanup_opts[] = {
     [CLEANUP_FORCE] = { .name = "force",
@@ -120,21 +118,11 @@ static size_t count_in_use(const struct cleanup *c)
 
 /* ---- For people ------------------------------------------------------------------------------ */
 
-static void local_date(int64_t ms, char *out, size_t cap)
-{
-    time_t t = (time_t)(ms / 1000);
-    struct tm tm;
-
-    out[0] = '\0';
-    if (localtime_r(&t, &tm) != NULL)
-        (void)strftime(out, cap, "%Y-%m-%d %H:%M:%S", &tm);
-}
-
 static int list_found(const struct cleanup *c)
 {
     auto_buf struct buf text = BUF_INIT(SIZE_MAX / 2);
     size_t images = count_images(c), sandboxes = c->n_found - images;
-    char date[32];
+    char date[CLI_DATE_SIZE];
 
     if (c->images)
         cli_say("Found %zu isol8 container(s) and %zu image(s)", sandboxes, images);
@@ -142,13 +130,14 @@ static int list_found(const struct cleanup *c)
         cli_say("Found %zu isol8 container(s)", sandboxes);
     for (size_t i = 0; i < c->n_found; i++) {
         const isol8_owned *o = &c->found[i];
-        local_date(o->created_ms, date, sizeof(date));
+        cli_local_date(o->created_ms, date);
         if (o->is_image)
-            (void)buf_addf(&text, "  - image %.*s | %s\n", SHORT_ID, o->id,
+            (void)buf_addf(&text, "  - image %.*s | %s\n", CLI_SHORT_ID, o->id,
                            o->image[0] == '\0' ? "<untagged>" : o->image);
         else
-            (void)buf_addf(&text, "  %c %s %.*s | %s | created %s\n", o->is_alive ? '*' : '-',
-                           o->is_alive ? "running" : "stopped", SHORT_ID, o->id, o->image, date);
+            (void)buf_addf(&text, "  %c %s %.*s | %s | created %s\n",
+                           o->is_alive || o->is_kept ? '*' : '-', cli_owned_state(o), CLI_SHORT_ID,
+                           o->id, o->image, date);
     }
     return cli_put(&text);
 }
@@ -182,7 +171,7 @@ static void say_report(const struct cleanup *c, const isol8_cleanup_report *repo
         say_removed("image", report->images, report->images_failed);
     for (size_t i = 0; i < c->n_failures; i++) {
         const struct failure *f = &c->failures[i];
-        cli_say("  Failed to remove %s%.*s: %s", f->item.is_image ? "image " : "", SHORT_ID,
+        cli_say("  Failed to remove %s%.*s: %s", f->item.is_image ? "image " : "", CLI_SHORT_ID,
                 f->item.id, f->why);
     }
 }
@@ -239,6 +228,8 @@ static cJSON *owned_json(const isol8_owned *o)
         (void)cJSON_AddStringToObject(item, "created", date);
     if (!o->is_image)
         (void)cJSON_AddBoolToObject(item, "inUse", o->is_alive);
+    if (o->is_kept)
+        (void)cJSON_AddBoolToObject(item, "kept", true);
     return item;
 }
 

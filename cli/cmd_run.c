@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli/progress.h"
@@ -17,6 +19,13 @@ static void engine_free_p(isol8_engine **engine)
 }
 #define auto_engine __attribute__((cleanup(engine_free_p)))
 #define auto_plan __attribute__((cleanup(run_plan_done)))
+
+/* The id is only shown: a local session ends with this command. */
+static void say_session(const struct run_plan *plan)
+{
+    if (strcmp(plan->options.mode, "persistent") == 0)
+        cli_say("[Run] Session ID: cli-%lld", (long long)clock_wall_ms());
+}
 
 /* Everything that can be wrong with the command line, before anything is made. */
 static int prepare(struct run_plan *plan, struct cli *cli, const struct cli_args *args,
@@ -87,12 +96,33 @@ static void debug_plan(const struct cli *cli, const struct run_plan *plan)
 {
     const isol8_options *o = &plan->options;
 
-    cli_debug(cli, "Run", "Mode: ephemeral, network: %s, timeout: %lldms", o->network,
+    cli_debug(cli, "Run", "Mode: %s, network: %s, timeout: %lldms", o->mode, o->network,
               (long long)o->timeout_ms);
     cli_debug(cli, "Run", "Memory: %s, CPU: %.15g, pids: %lld", o->memory_limit, o->cpu_limit,
               (long long)o->pids_limit);
     cli_debug(cli, "Run", "Stdin length: %zu, files: %zu, streaming: %s", plan->request.stdin_size,
               plan->files.n, plan->is_streaming ? "yes" : "no");
+}
+
+static int say_if_kept(const isol8_owned *item, void *user)
+{
+    (void)user;
+    if (!item->is_kept || item->owner_pid != getpid())
+        return 0;
+    cli_say("[Run] Sandbox %.*s is kept.", CLI_SHORT_ID, item->id);
+    cli_say("[Run] Look into it: isol8 exec -t %.*s bash", CLI_SHORT_ID, item->id);
+    cli_say("[Run] Remove it:    isol8 cleanup");
+    return 0;
+}
+
+/* Asked of the state root: whether it lived on after what happened in it is the engine's to know.
+ */
+static void say_kept(isol8_host *host, const struct run_plan *plan)
+{
+    isol8_error err;
+
+    if (plan->options.persist && isol8_sandbox_list(host, say_if_kept, NULL, &err) < 0)
+        cli_warn("%s", err.msg);
 }
 
 static int execute(const struct cli *cli, isol8_engine *engine, const struct run_plan *plan)
@@ -133,8 +163,6 @@ int cmd_run(struct cli *cli, const struct cli_args *args)
     if (code != 0)
         return code;
     debug_plan(cli, &plan);
-    if (conf_bool(conf, "audit.enabled"))
-        cli_warn("audit.enabled is set, but this build keeps no audit log yet.");
 
     code = cli_host_open(cli, conf, &host);
     if (code != 0)
@@ -146,5 +174,8 @@ int cmd_run(struct cli *cli, const struct cli_args *args)
         code = ensure_image(host, &plan);
     if (code != 0)
         return code;
-    return execute(cli, engine, &plan);
+    say_session(&plan);
+    code = execute(cli, engine, &plan);
+    say_kept(host, &plan);
+    return code;
 }

@@ -15,6 +15,8 @@ static void log_sink(enum isol8_log_level level, const char *line, void *user)
         cli_say("[ERROR] %s", line);
     else if (level == ISOL8_LOG_WARN)
         cli_warn("%s", line);
+    else if (level == ISOL8_LOG_INFO)
+        cli_say("%s", line);
     else
         cli_say("[DEBUG] [Engine] %s", line);
 }
@@ -59,11 +61,14 @@ void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host
     opts->runtime = conf_string(conf, "runtime");
     opts->cgroup_parent = conf_string(conf, "cgroupParent");
     opts->user_namespace = userns == NULL || strcmp(userns, "off") != 0;
-    /* Where a program's stderr may be read by another program, nothing is added to it. */
-    if (cli->debug || cli->wants_warnings || isatty(STDERR_FILENO) == 1) {
-        opts->log = log_sink;
-        opts->log_level = cli->debug ? ISOL8_LOG_DEBUG : ISOL8_LOG_WARN;
-    }
+    /* Where a program's stderr may be read by another program, nothing is added to it but what went
+     * wrong. */
+    opts->log = log_sink;
+    opts->log_level = ISOL8_LOG_ERROR;
+    if (cli->wants_warnings || isatty(STDERR_FILENO) == 1)
+        opts->log_level = ISOL8_LOG_WARN;
+    if (cli->debug)
+        opts->log_level = ISOL8_LOG_DEBUG;
 }
 
 int cli_host_open(const struct cli *cli, const struct conf *conf, isol8_host **out)

@@ -47,6 +47,12 @@ static const struct cli_operand policy_operands[] = {
     { NULL, NULL },
 };
 
+static const struct cli_operand exec_operands[] = {
+    { "id", "Of the sandbox, or its beginning (at least 4 digits); see isol8 ps" },
+    { "command", "Program and its arguments, taken as they are" },
+    { NULL, NULL },
+};
+
 static const struct cli_command commands[] = {
     { .name = "setup",
       .usage = "[options] [runtime...]",
@@ -75,6 +81,19 @@ static const struct cli_command commands[] = {
       .summary = "Remove what isol8 left behind",
       .opts = cli_cleanup_opts,
       .run = cmd_cleanup },
+    { .name = "ps",
+      .usage = "[options]",
+      .summary = "List the sandboxes",
+      .opts = cli_ps_opts,
+      .run = cmd_ps },
+    { .name = "exec",
+      .usage = "[options] <id> [--] <command...>",
+      .summary = "Run a program in a sandbox that was kept",
+      .operands = exec_operands,
+      .max_operands = SIZE_MAX,
+      .opts = cli_exec_opts,
+      .takes_rest = true,
+      .run = cmd_exec },
     { .name = "doctor",
       .usage = "[options]",
       .summary = "Check what this machine needs to run sandboxes",
@@ -90,8 +109,6 @@ static const struct cli_command commands[] = {
     LATER("login"),
     LATER("logout"),
     LATER("session"),
-    LATER("exec"),
-    LATER("ps"),
     { .name = "help",
       .usage = "[command]",
       .summary = "Show the help of a command",

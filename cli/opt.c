@@ -236,6 +236,7 @@ static enum cli_outcome parse_word(struct parse *p)
     if (p->args->command == NULL)
         return start_command(p, word);
     values_add(&p->args->operands, word, true);
+    p->ended = p->ended || p->args->command->takes_rest;
     return CLI_PARSED;
 }
 

@@ -4,8 +4,9 @@
  *
  * Long options are --name VALUE or --name=VALUE, short ones -e VALUE or -eVALUE. An option that
  * needs a value takes the next word whatever it looks like. Options may stand before or after the
- * operands; "--" ends them. Abbreviations are not accepted. The last one of a repeated option wins
- * unless it is repeatable. Global options are accepted everywhere.
+ * operands, unless the command takes the rest of the line; "--" ends them. Abbreviations are not
+ * accepted. The last one of a repeated option wins unless it is repeatable. Global options are
+ * accepted everywhere.
  */
 #ifndef CLI_OPT_H
 #define CLI_OPT_H
@@ -40,7 +41,8 @@ struct cli_command {
     const struct cli_operand *operands;
     size_t max_operands;
     const struct cli_opt *opts;
-    bool is_later; /* of the reference, not in this build */
+    bool is_later;   /* of the reference, not in this build */
+    bool takes_rest; /* options end at the first operand: what follows belongs to another program */
     /** Return: the exit code of the process. */
     int (*run)(struct cli *cli, const struct cli_args *args);
 };

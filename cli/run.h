@@ -8,8 +8,10 @@
 
 #include "cli/cli.h"
 #include "cli/network.h"
+#include "cli/pairs.h"
 
 #define RUN_CODE_MAX (64u << 20)         /* bytes of code */
+#define RUN_SETUP_MAX (16u << 20)        /* bytes of a setup script */
 #define RUN_FILES_MAX 65536u             /* files taken by --files */
 #define RUN_FILES_DEPTH_MAX 64u          /* directories below each other */
 #define RUN_FILES_BYTES_MAX (1ull << 30) /* bytes taken by --files */
@@ -25,6 +27,7 @@ enum run_opt {
     RUN_DENY,
     RUN_LOG_NETWORK,
     RUN_INSTALL,
+    RUN_SETUP,
     RUN_TIMEOUT,
     RUN_MEMORY,
     RUN_CPU,
@@ -42,14 +45,12 @@ enum run_opt {
     RUN_NO_STREAM,
     RUN_JSON,
     RUN_IMAGE,
+    RUN_PERSISTENT,
+    RUN_PERSIST,
+    RUN_AGENT_FLAGS,
     RUN_CONFIG,
     RUN_DEBUG,
     RUN_LATER /* the first of those this build does not have */
-};
-
-struct run_pairs {
-    isol8_pair *items; /* keys owned, values borrowed */
-    size_t n;
 };
 
 struct run_files {
@@ -62,11 +63,12 @@ struct run_files {
 struct run_plan {
     isol8_options options;
     isol8_request request;
-    struct run_pairs secrets, env;
+    struct cli_pairs secrets, env;
     struct cli_list allow, deny, install;
     bool log_network;
     struct run_files files;
-    struct buf code;
+    struct buf code, setup;
+    isol8_audit_options audit;
     const char *out_file; /* --out, or NULL */
     int out_fd;           /* the same, open; -1: none */
     bool is_streaming;
@@ -86,6 +88,13 @@ int run_source_check(const struct cli_args *args);
 
 /** Find and read the code; settles the runtime. */
 int run_source(struct run_plan *plan, const struct cli *cli, const struct cli_args *args);
+
+/**
+ * run_setup_script() - One script of what --setup gave
+ *
+ * A value that names a file stands for its text; all are joined by newlines.
+ */
+int run_setup_script(struct buf *script, const struct cli_values *given);
 
 /** Read the directory of --files. */
 int run_files_read(struct run_files *files, const char *dir);

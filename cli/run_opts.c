@@ -52,6 +52,11 @@ const struct cli_opt cli_run_opts[] = {
                       .is_repeatable = true,
                       .help = "Install this package first; without --net the network is filtered "
                               "to the package hosts" },
+    [RUN_SETUP] = { .name = "setup",
+                    .arg = "<command>",
+                    .is_repeatable = true,
+                    .help = "Run this bash command, or the script in the file of that name, first; "
+                            "repeatable" },
     [RUN_TIMEOUT] = { .name = "timeout",
                       .arg = "<ms>",
                       .help = "Kill the program after this time",
@@ -104,11 +109,18 @@ const struct cli_opt cli_run_opts[] = {
     [RUN_IMAGE] = { .name = "image",
                     .arg = "<name>",
                     .help = "Use this image; \"host\" is the machine's own /usr, read-only" },
+    [RUN_PERSISTENT] = { .name = "persistent",
+                         .help = "Run in a session, as long as this command lives" },
+    [RUN_PERSIST] = { .name = "persist",
+                      .help =
+                          "Keep the sandbox after the run, for isol8 exec, until isol8 cleanup" },
+    [RUN_AGENT_FLAGS] = { .name = "agent-flags",
+                          .arg = "<flags>",
+                          .help = "Further arguments of the agent, in one string" },
     [RUN_CONFIG] = { .name = "config",
                      .arg = "<file>",
                      .help = "Use this configuration file and no other" },
     [RUN_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
-    LATER_VALUE("setup", "<command>"),
     LATER_VALUE("url", "<url>"),
     LATER_VALUE("github", "<path>"),
     LATER_VALUE("gist", "<path>"),
@@ -117,35 +129,29 @@ const struct cli_opt cli_run_opts[] = {
     LATER_VALUE("host", "<url>"),
     LATER_VALUE("key", "<key>"),
     LATER_VALUE("session-id", "<id>"),
-    LATER_FLAG("persistent"),
-    LATER_FLAG("persist"),
-    LATER_VALUE("agent-flags", "<flags>"),
     { .name = NULL },
 };
 
 void run_plan_init(struct run_plan *plan)
 {
-    *plan = (struct run_plan){ .code = BUF_INIT(RUN_CODE_MAX), .out_fd = -1 };
+    *plan = (struct run_plan){ .code = BUF_INIT(RUN_CODE_MAX),
+                               .setup = BUF_INIT(RUN_SETUP_MAX),
+                               .out_fd = -1 };
     isol8_options_init(&plan->options);
     isol8_request_init(&plan->request);
-}
-
-static void pairs_done(struct run_pairs *pairs)
-{
-    for (size_t i = 0; i < pairs->n; i++)
-        free((void *)pairs->items[i].key);
-    free(pairs->items);
+    isol8_audit_options_init(&plan->audit);
 }
 
 void run_plan_done(struct run_plan *plan)
 {
-    pairs_done(&plan->secrets);
-    pairs_done(&plan->env);
+    cli_pairs_done(&plan->secrets);
+    cli_pairs_done(&plan->env);
     cli_list_done(&plan->allow);
     cli_list_done(&plan->deny);
     cli_list_done(&plan->install);
     run_files_done(&plan->files);
     buf_done(&plan->code);
+    buf_done(&plan->setup);
     plan->out_fd = fd_close(plan->out_fd);
 }
 
@@ -156,72 +162,9 @@ const char *run_value(const struct cli_args *args, enum run_opt opt)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* @value NULL: it is not repeated (it may be a secret). */
 int run_bad_value(enum run_opt opt, const char *value, const char *expected)
 {
-    auto_buf struct buf text = BUF_INIT(1u << 16);
-
-    (void)buf_adds(&text, "error: option '");
-    cli_opt_form(&cli_run_opts[opt], &text);
-    (void)buf_adds(&text, "' argument ");
-    if (value != NULL) {
-        (void)buf_adds(&text, "'");
-        cli_escape(&text, value, strlen(value));
-        (void)buf_adds(&text, "' ");
-    }
-    (void)buf_addf(&text, "is invalid. %s\n", expected);
-    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
-    return CLI_EXIT_ERROR;
-}
-
-/* ---- KEY=VALUE ------------------------------------------------------------------------------- */
-
-static bool is_name(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!is_letter && (i == 0 || c < '0' || c > '9'))
-            return false;
-    }
-    return n > 0;
-}
-
-static int add_pair(struct run_pairs *pairs, enum run_opt opt, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    size_t n = equals == NULL ? strlen(text) : (size_t)(equals - text);
-    const char *value;
-    char *key;
-
-    if (!is_name(text, n))
-        return run_bad_value(opt, NULL,
-                             "Expected KEY=VALUE, or KEY alone to take the caller's value; a KEY "
-                             "is letters, digits and _.");
-    key = xstrndup(text, n);
-    value = equals == NULL ? getenv(key) : equals + 1;
-    if (value == NULL) {
-        free(key);
-        /* It may be a secret given without its name, so it is not repeated here. */
-        return run_bad_value(opt, opt == RUN_SECRET ? NULL : text,
-                             "There is no such variable in the environment; use KEY=VALUE to give "
-                             "the value here.");
-    }
-    pairs->items[pairs->n++] = (isol8_pair){ .key = key, .value = value };
-    return 0;
-}
-
-static int add_pairs(struct run_pairs *pairs, const struct cli_args *args, enum run_opt opt)
-{
-    const struct cli_values *given = &args->values[opt];
-
-    pairs->items = xcalloc(given->n + 1, sizeof(*pairs->items));
-    for (size_t i = 0; i < given->n; i++) {
-        int code = add_pair(pairs, opt, given->items[i]);
-        if (code != 0)
-            return code;
-    }
-    return 0;
+    return cli_bad_value(&cli_run_opts[opt], value, expected);
 }
 
 /* ---- Numbers and sizes ----------------------------------------------------------------------- */
@@ -320,6 +263,32 @@ static void from_config(isol8_options *o, const struct conf *conf)
         o->sandbox_size = conf_string(conf, "defaults.sandboxSize");
 }
 
+static void choose_audit(struct run_plan *plan, const struct conf *conf)
+{
+    isol8_audit_options *a = &plan->audit;
+
+    a->enabled = conf_bool(conf, "audit.enabled");
+    a->destination = conf_string(conf, "audit.destination");
+    a->log_dir = conf_string(conf, "audit.logDir");
+    a->post_log_script = conf_string(conf, "audit.postLogScript");
+    a->track_resources = conf_bool(conf, "audit.trackResources");
+    a->retention_days = conf_number(conf, "audit.retentionDays");
+    a->include_code = conf_bool(conf, "audit.includeCode");
+    a->include_output = conf_bool(conf, "audit.includeOutput");
+    plan->options.audit = a;
+}
+
+/* One run and no other: nothing is prepared for a next one, and nothing is left to the background.
+ * The image is built by the command itself, which shows how far it is. */
+static void choose_life(isol8_options *o, const struct cli_args *args)
+{
+    o->mode = args->values[RUN_PERSISTENT].n > 0 ? "persistent" : "ephemeral";
+    o->persist = args->values[RUN_PERSIST].n > 0;
+    o->pool_clean = 0;
+    o->pool_dirty = 0;
+    o->build_images = false;
+}
+
 static int choose_network(isol8_options *o, const struct cli_args *args)
 {
     const char *net = cli_arg(args, RUN_NET);
@@ -367,11 +336,16 @@ static int fill_request(struct run_plan *plan, const struct cli_args *args)
     const char *data = run_value(args, RUN_STDIN);
     int code;
 
-    code = add_pairs(&plan->secrets, args, RUN_SECRET);
+    code = cli_pairs_add(&plan->secrets, &args->values[RUN_SECRET], &cli_run_opts[RUN_SECRET],
+                         true);
     if (code == 0)
-        code = add_pairs(&plan->env, args, RUN_ENV);
+        code = cli_pairs_add(&plan->env, &args->values[RUN_ENV], &cli_run_opts[RUN_ENV], false);
     rq->env = plan->env.items;
     rq->n_env = plan->env.n;
+    if (code == 0)
+        code = run_setup_script(&plan->setup, &args->values[RUN_SETUP]);
+    rq->setup_script = plan->setup.len > 0 ? buf_text(&plan->setup) : NULL;
+    rq->agent_flags = run_value(args, RUN_AGENT_FLAGS);
     rq->workdir = run_value(args, RUN_WORKDIR);
     rq->stdin_data = data;
     rq->stdin_size = data == NULL ? 0 : strlen(data);
@@ -384,6 +358,8 @@ int run_options(struct run_plan *plan, const struct cli_args *args, const struct
     int code;
 
     from_config(o, conf);
+    choose_audit(plan, conf);
+    choose_life(o, args);
     code = choose_network(o, args);
     if (code == 0) {
         choose_filter(plan, args, conf);

@@ -105,7 +105,8 @@ static void on_event(struct pump *p, const isol8_event *ev)
     case ISOL8_EVENT_STDOUT:
         if (is_shown) {
             put_output(p, &p->out, ev->data, ev->size);
-            put_file(p, ev->data, ev->size);
+            if (ev->phase == ISOL8_PHASE_CODE) /* as in the result, which is written otherwise */
+                put_file(p, ev->data, ev->size);
         }
         break;
     case ISOL8_EVENT_STDERR:
@@ -118,7 +119,7 @@ static void on_event(struct pump *p, const isol8_event *ev)
             put_line(p, "[ERR] ", ev->data, ev->size);
         break;
     case ISOL8_EVENT_EXIT:
-        break; /* the result has the code */
+        break; /* of a setup script, or the end: the result has the code */
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -69,6 +70,40 @@ void cli_debug(const struct cli *cli, const char *area, const char *fmt, ...)
     va_start(ap, fmt);
     put_line(prefix, fmt, ap);
     va_end(ap);
+}
+
+int cli_bad_value(const struct cli_opt *opt, const char *value, const char *expected)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 16);
+
+    (void)buf_adds(&text, "error: option '");
+    cli_opt_form(opt, &text);
+    (void)buf_adds(&text, "' argument ");
+    if (value != NULL) {
+        (void)buf_adds(&text, "'");
+        cli_escape(&text, value, strlen(value));
+        (void)buf_adds(&text, "' ");
+    }
+    (void)buf_addf(&text, "is invalid. %s\n", expected);
+    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
+    return CLI_EXIT_ERROR;
+}
+
+void cli_local_date(int64_t wall_ms, char out[CLI_DATE_SIZE])
+{
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    out[0] = '\0';
+    if (localtime_r(&t, &tm) != NULL)
+        (void)strftime(out, CLI_DATE_SIZE, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+const char *cli_owned_state(const isol8_owned *o)
+{
+    if (o->is_kept)
+        return "kept";
+    return o->is_alive ? "running" : "stopped";
 }
 
 int cli_put(const struct buf *text)

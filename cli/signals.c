@@ -11,17 +11,21 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-static atomic_int held;   /* signals are noted */
-static atomic_int caught; /* the first one */
-static int event_fd = -1; /* set once, before the handlers are installed */
+static atomic_int held;      /* signals are noted */
+static atomic_int caught;    /* the first one */
+static atomic_int by_kernel; /* it was not sent by a process */
+static int event_fd = -1;    /* set once, before the handlers are installed */
 
-static void on_signal(int number)
+static void on_signal(int number, siginfo_t *info, void *context)
 {
     const unsigned long long one = 1;
     int saved = errno, none = 0;
 
+    (void)context;
     if (atomic_load(&held) == 0)
         _exit(128 + number);
+    if (atomic_load(&caught) == 0)
+        atomic_store(&by_kernel, info->si_code > 0); /* kill() and its relatives: 0 or less */
     if (atomic_compare_exchange_strong(&caught, &none, number))
         (void)!write(event_fd, &one, sizeof(one)); /* an eventfd at 0 takes it */
     errno = saved;
@@ -29,7 +33,7 @@ static void on_signal(int number)
 
 static int install(int number, isol8_error *err)
 {
-    struct sigaction sa = { .sa_handler = on_signal }, old;
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO }, old;
 
     if (sigaction(number, NULL, &old) < 0)
         return err_sys(err, errno, "sigaction");
@@ -72,4 +76,9 @@ int signals_fd(void)
 int signals_caught(void)
 {
     return atomic_load(&caught);
+}
+
+bool signals_from_terminal(void)
+{
+    return atomic_load(&by_kernel) != 0;
 }

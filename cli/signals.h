@@ -10,6 +10,8 @@
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
 
+#include <stdbool.h>
+
 #include <isol8/isol8.h>
 
 /** Install the handlers and ignore SIGPIPE. Return: 0 or a status. */
@@ -23,5 +25,8 @@ int signals_fd(void);
 
 /** Number of the first signal noted, or 0. */
 int signals_caught(void);
+
+/** True when the terminal sent it, and so to the whole foreground process group. */
+bool signals_from_terminal(void);
 
 #endif

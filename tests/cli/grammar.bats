@@ -21,7 +21,7 @@ setup() {
     isol8 help
     is "$status" 0
     commands=$(printf '%s\n' "$out" | sed -n '/^Commands:/,$p' | awk '/^  [a-z]/ { print $1 }' | xargs)
-    is "$commands" "setup run config cleanup doctor policy help"
+    is "$commands" "setup run config cleanup ps exec doctor policy help"
 }
 
 @test "help of a command, in all its spellings" {
@@ -41,7 +41,7 @@ setup() {
 }
 
 @test "no line of help is longer than 80 columns" {
-    for command in "" run setup config cleanup doctor help; do
+    for command in "" run setup config cleanup ps exec doctor policy help; do
         isol8 help $command
         is "$status" 0
         long=$(printf '%s\n' "$out" | awk 'length > 80')
@@ -102,19 +102,19 @@ setup() {
 }
 
 @test "commands and flags that this build does not have say so" {
-    for command in build list-custom serve login logout session exec ps; do
+    for command in build list-custom serve login logout session; do
         isol8 $command --whatever
         fails_with "[ERR] '$command' is not available in this build yet."
         isol8 help $command
         fails_with "[ERR] '$command' is not available in this build yet."
     done
-    for flag in --setup=x --url=x --github=x --gist=x --hash=x --allow-insecure-code-url --host=x \
-        --key=x --session-id=x --persistent --persist --agent-flags=x; do
+    for flag in --url=x --github=x --gist=x --hash=x --allow-insecure-code-url --host=x --key=x \
+        --session-id=x; do
         isol8 run $flag -e 1
         fails_with "[ERR] ${flag%%=*} is not available in this build yet."
     done
     isol8 run --help
-    [[ "$out" != *--setup* && "$out" != *--persist* ]]
+    [[ "$out" != *--url* && "$out" != *--session-id* ]]
     has "$out" "--install <package>"
 }
 
@@ -127,4 +127,24 @@ setup() {
 
 @test "closed streams do no harm" {
     "$ISOL8" config --json >&- 2>&- <&-
+}
+
+@test "exec: its options stand before the id, the program's own behind it" {
+    isol8 exec
+    fails_with "error: missing required argument 'id'"
+    for args in 1234 "1234 --" "-t 1234"; do
+        # shellcheck disable=SC2086
+        isol8 exec $args
+        fails_with "error: missing required argument 'command'"
+    done
+    isol8 exec 1234 -t bash
+    fails_with "error: options of 'exec' stand before the sandbox's id"
+    isol8 exec --bogus 1234 true
+    fails_with "error: unknown option '--bogus'"
+    isol8 exec -e 1a=x 1234 true
+    is "$status" 1
+    has "$err" "error: option '-e, --env <KEY=VALUE>' argument is invalid. Expected KEY=VALUE"
+    isol8 exec --help
+    is "$status" 0
+    has "$out" "Usage: isol8 exec [options] <id> [--] <command...>"
 }

@@ -125,3 +125,13 @@ bad() {
     isol8 run --files nowhere -e 1
     fails_with "[ERR] --files path is not a directory: nowhere"
 }
+
+@test "setup scripts that cannot be read" {
+    head -c 10 /dev/zero >zeros.sh
+    isol8 run --setup 'echo 1' --setup zeros.sh -e 1
+    fails_with "[ERR] zeros.sh is no script: it has NUL bytes"
+    truncate -s 17M big.sh
+    tr '\0' ' ' <big.sh >big2.sh
+    isol8 run --setup big2.sh -e 1
+    fails_with "[ERR] The setup script is larger than 16777216 bytes"
+}

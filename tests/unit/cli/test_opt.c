@@ -27,6 +27,7 @@ static const struct cli_opt run_opts[] = {
 static const struct cli_command commands[] = {
     { .name = "run", .usage = "", .max_operands = 1, .opts = run_opts },
     { .name = "config", .usage = "" },
+    { .name = "exec", .usage = "", .max_operands = 9, .opts = run_opts, .takes_rest = true },
     { .name = "serve", .is_later = true },
     { .name = NULL },
 };
@@ -156,6 +157,27 @@ static void test_later(void **state)
     EXPECT_MESSAGE(CLI_LATER, "--host is not available in this build yet.", "run", "--host", "x");
 }
 
+/* What follows the first operand is another program's command line. */
+static void test_takes_rest(void **state)
+{
+    static const char *const expected[] = { "id", "--", "ls", "--debug", "-h", "--eval=x", "--" };
+    struct cli_args args;
+
+    (void)state;
+    assert_int_equal(
+        PARSE(&args, "exec", "-q", "-e", "1", "id", "--", "ls", "--debug", "-h", "--eval=x", "--"),
+        CLI_PARSED);
+    assert_int_equal(args.operands.n, ARRAY_LEN(expected));
+    for (size_t i = 0; i < ARRAY_LEN(expected); i++)
+        assert_string_equal(args.operands.items[i], expected[i]);
+    assert_int_equal(args.values[OPT_SHORT].n, 1);
+    assert_string_equal(cli_arg(&args, OPT_EVAL), "1");
+    assert_int_equal(args.globals[GLOBAL_DEBUG].n, 0);
+    cli_args_done(&args);
+    assert_int_equal(PARSE(&args, "--debug", "exec", "--help", "id"), CLI_HELP);
+    cli_args_done(&args);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_later),
+        cmocka_unit_test(test_takes_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
