@@ -24,6 +24,7 @@
 #include "executor/audit.h"
 #include "executor/keeper.h"
 #include "executor/run.h"
+#include "oci/seccomp/seccomp.h"
 
 /* ---- Closing and killing -------------------------------------------------------------------- */
 
@@ -254,13 +255,18 @@ static void fill_result(struct isol8_run *r)
 
 void run_audit(struct isol8_run *r)
 {
+    isol8_error error = r->error;
+
     if (r->engine->audit == NULL)
         return;
-    mask_error(r->engine->secrets, &r->error);
+    if (r->facts.setup_failed && error.status == 0) /* told by events: no failure of the run */
+        (void)err_set(&error, ISOL8_E_INVAL, "Setup script failed (exit code %d)",
+                      r->result->exit_code);
+    mask_error(r->engine->secrets, &error);
     struct audit_entry entry = {
         .request = r->rq,
         .result = r->result,
-        .error = r->error.status != 0 ? &r->error : NULL,
+        .error = error.status != 0 ? &error : NULL,
         .started_wall_ms = r->started_wall_ms,
         .has_network_logs = r->engine->log_network,
         .secrets = r->engine->secrets,
@@ -308,7 +314,8 @@ static void keep_sandbox(struct isol8_run *r)
 {
     unwatch_socket(r);
     r->socket_fd = -1;
-    if (exec_sandbox_keep(r->sandbox, &r->error) < 0) {
+    bool is_strict = r->engine->seccomp == oci_seccomp_strict();
+    if (exec_sandbox_keep(r->sandbox, is_strict, &r->error) < 0) {
         r->is_spared = false;
         exec_sandbox_kill(r->sandbox);
         (void)exec_sandbox_remove(r->sandbox, NULL);

@@ -545,10 +545,13 @@ int exec_sandbox_remove(struct sandbox *sb, isol8_error *err)
     return r;
 }
 
-int exec_sandbox_keep(struct sandbox *sb, isol8_error *err)
+int exec_sandbox_keep(struct sandbox *sb, bool is_strict, isol8_error *err)
 {
-    int r = initlink_keep(sb->socket_fd, err);
+    int r = exec_record_keep(sb->dir_fd, is_strict, err);
 
+    failpoint("kept");
+    if (r == 0)
+        r = initlink_keep(sb->socket_fd, err);
     if (r < 0)
         return r;
     exec_link_abandon(&sb->link);

@@ -100,8 +100,9 @@ int exec_sandbox_exec_cgroup(struct sandbox *sb, struct cgroup_exec *out, unsign
 /** One more socket to init, for an execution of its own. Return: our end, or a status. */
 int exec_sandbox_channel(struct sandbox *sb, isol8_error *err);
 
-/** Let it outlive this process: init goes on, the record says so. BUSY -> GONE. */
-int exec_sandbox_keep(struct sandbox *sb, isol8_error *err);
+/** Let it outlive this process: the record says so, and init goes on. @is_strict: the built-in
+ * seccomp profile is on. BUSY -> GONE. */
+int exec_sandbox_keep(struct sandbox *sb, bool is_strict, isol8_error *err);
 
 /** Set the limits and start its counters anew: READY -> BUSY. */
 int exec_sandbox_take(struct sandbox *sb, const struct cgroup_limits *limits, isol8_error *err);
