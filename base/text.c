@@ -225,3 +225,35 @@ bool text_base64(const void *data, size_t n, struct buf *out)
     }
     return !out->failed;
 }
+
+/* ---- Lists ----------------------------------------------------------------------------------- */
+
+static const char blanks[] = " \t\r\n\v\f";
+
+static bool separates(const char *comma, unsigned depth)
+{
+    const char *next = comma + 1 + strspn(comma + 1, blanks);
+
+    return depth == 0 && (*next == '\0' || strchr("<>=!~", *next) == NULL);
+}
+
+bool text_next_item(const char **p, const char **item, size_t *n)
+{
+    const char *start = *p + strspn(*p, blanks), *end = start;
+    unsigned depth = 0;
+
+    if (**p == '\0')
+        return false;
+    for (; *end != '\0' && !(*end == ',' && separates(end, depth)); end++) {
+        if (*end == '[')
+            depth++;
+        else if (*end == ']' && depth > 0)
+            depth--;
+    }
+    *p = *end == ',' ? end + 1 : end;
+    while (end > start && strchr(blanks, end[-1]) != NULL)
+        end--;
+    *item = start;
+    *n = (size_t)(end - start);
+    return true;
+}

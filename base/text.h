@@ -29,6 +29,16 @@ const char *text_nearest(const char *word, const char *const *words);
 /** Write "512m"-like text: the largest unit that divides @bytes. @cap at least 24. */
 void text_format_size(uint64_t bytes, char *out, unsigned cap);
 
+/**
+ * text_next_item() - Next item of a comma list
+ * @p: Where to go on; moved behind the item
+ *
+ * White space around items is left out. A comma between brackets, or before a comparison, belongs
+ * to its item: "a[b,c]>=1,<2, d" has two items.
+ * Return: false at the end
+ */
+bool text_next_item(const char **p, const char **item, size_t *n);
+
 /** Append @text with every invalid UTF-8 sequence (RFC 3629) replaced by U+FFFD; NUL stays. */
 bool text_utf8_clean(const char *text, size_t n, struct buf *out);
 

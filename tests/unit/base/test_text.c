@@ -201,13 +201,39 @@ static void test_nearest(void **state)
     assert_null(text_nearest(longest, words));
 }
 
+/* The items of @list, each in angle brackets. */
+static void expect_items(const char *list, const char *expected)
+{
+    auto_buf struct buf out = BUF_INIT(256);
+    const char *item;
+    size_t n;
+
+    while (text_next_item(&list, &item, &n))
+        (void)buf_addf(&out, "<%.*s>", (int)n, item);
+    assert_string_equal(buf_text(&out), expected);
+}
+
+static void test_items(void **state)
+{
+    (void)state;
+    expect_items("", "");
+    expect_items("a", "<a>");
+    expect_items(" a , b,c\t", "<a><b><c>");
+    expect_items("a,,b,", "<a><><b>");
+    expect_items("a[b,c],d", "<a[b,c]><d>");
+    expect_items("a>=1,<2,!=1.5, ~=3,b", "<a>=1,<2,!=1.5, ~=3><b>");
+    expect_items("a[b,c", "<a[b,c>"); /* not a name: what takes it will say so */
+    expect_items("a],b", "<a]><b>");
+    expect_items("@s/a@^1,@s/b@>2", "<@s/a@^1><@s/b@>2>");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_numbers), cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_sizes),         cmocka_unit_test(test_format_size),
         cmocka_unit_test(test_utf8),          cmocka_unit_test(test_base64),
-        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_nearest),       cmocka_unit_test(test_items),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
