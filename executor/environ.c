@@ -51,10 +51,8 @@ void exec_environ_set(struct exec_environ *env, const char *key, const char *val
     env->list[env->n++] = (isol8_pair){ key, value };
 }
 
-static int add_image(struct exec_environ *env, const struct oci_image *image, isol8_error *err)
+static int add_list(struct exec_environ *env, const cJSON *list, isol8_error *err)
 {
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(image->config, "config");
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "Env");
     const cJSON *item;
 
     cJSON_ArrayForEach(item, list)
@@ -73,6 +71,27 @@ static int add_image(struct exec_environ *env, const struct oci_image *image, is
     return 0;
 }
 
+static int add_image(struct exec_environ *env, const struct oci_image *image, isol8_error *err)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(image->config, "config");
+
+    return add_list(env, cJSON_GetObjectItemCaseSensitive(config, "Env"), err);
+}
+
+/* Where packages are that an image of isol8's own making brought: a label, since what any image
+ * sets gives way to base_env. */
+static int add_label(struct exec_environ *env, const struct oci_image *image, isol8_error *err)
+{
+    const char *label = oci_image_label(image, OCI_LABEL_ENV);
+    auto_json cJSON *list = NULL;
+
+    if (label == NULL)
+        return 0;
+    if (json_parse(&list, label, strlen(label), OCI_LABEL_ENV, err) < 0)
+        return ISOL8_E_IMAGE;
+    return add_list(env, list, err);
+}
+
 int exec_environ_new(struct exec_environ **out, const struct isol8_engine *e,
                      const struct oci_image *image, const isol8_pair *runtime, size_t n_runtime,
                      size_t extra, isol8_error *err)
@@ -85,12 +104,14 @@ int exec_environ_new(struct exec_environ **out, const struct isol8_engine *e,
     if (env == NULL)
         return err_nomem(err);
     int r = add_image(env, image, err);
+    for (size_t i = 0; i < ARRAY_LEN(base_env); i++)
+        exec_environ_set(env, base_env[i].key, base_env[i].value);
+    if (r == 0)
+        r = add_label(env, image, err);
     if (r < 0) {
         exec_environ_free(env);
         return r;
     }
-    for (size_t i = 0; i < ARRAY_LEN(base_env); i++)
-        exec_environ_set(env, base_env[i].key, base_env[i].value);
     for (size_t i = 0; i < n_runtime; i++)
         exec_environ_set(env, runtime[i].key, runtime[i].value);
     for (size_t i = 0; i < n_secrets; i++)

@@ -11,6 +11,7 @@
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
+#define ADDRESS "https://"
 #define ALNUM LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS
 
 struct manager {
@@ -22,6 +23,7 @@ struct manager {
     isol8_pair main_env[PACKAGE_ENV_MAX];  /* of a command that may use the packages */
     bool (*is_name)(const char *name);     /* the rest of the rule for a name that begins with one
                                               of @first and goes on with @others; NULL: none */
+    const char *hint;                      /* what a name is, when that is more than its bytes */
 };
 
 /* "name" or "name=version". To apt-get a "-" at the end would mean removal. */
@@ -33,6 +35,29 @@ static bool is_debian_name(const char *name)
         return false;
     return name[n] == '\0' ||
            (name[n] == '=' && name[n + 1] != '\0' && strchr(name + n + 1, '=') == NULL);
+}
+
+/* "https://host[:port]/path"; without user and password, which would hide the host. */
+static bool is_address(const char *name)
+{
+    size_t n = strlen(ADDRESS), host = 0;
+
+    if (strlen(name) > PACKAGE_NAME_MAX || strncmp(name, ADDRESS, n) != 0)
+        return false;
+    host = strspn(name + n, ALNUM ".-");
+    name += n + host;
+    if (*name == ':')
+        name += 1 + strspn(name + 1, DIGITS);
+    return host > 0 && *name == '/' && name[strspn(name, ALNUM "/@._-~=+%?&")] == '\0' &&
+           strstr(name, "..") == NULL;
+}
+
+/* Without a scheme it would be a path. */
+static bool is_deno_name(const char *name)
+{
+    if (strncmp(name, "npm:", 4) == 0 || strncmp(name, "jsr:", 4) == 0)
+        return name[4] != '\0' && name[4 + strspn(name + 4, ALNUM "@/._-^~=+")] == '\0';
+    return is_address(name);
 }
 
 static const struct manager managers[] = {
@@ -61,9 +86,16 @@ static const struct manager managers[] = {
                { "BUN_INSTALL_BIN", "/sandbox/.bun-global/bin" } } },
     { .runtime = "deno",
       .first = ALNUM,
-      .others = ALNUM "@/._-^~=:+",
-      .command = { "deno", "cache" },
-      .env = { { "DENO_DIR", "/sandbox/.deno" } } },
+      .others = ALNUM "@/._-^~=:+%?&",
+      /* What the image has in its own cache is copied first, for there is only one in use. */
+      .command = { "bash", "-c",
+                   "[ ! -d /usr/local/lib/deno ] || cp -R /usr/local/lib/deno /sandbox/.deno; "
+                   "exec deno cache \"$@\"",
+                   "deno" },
+      .env = { { "DENO_DIR", "/sandbox/.deno" } },
+      .main_env = { { "DENO_DIR", "/sandbox/.deno" } },
+      .is_name = is_deno_name,
+      .hint = "npm:NAME, jsr:NAME or the https:// address of a module" },
     /* First in PATH: what is installed was asked for, while the image may have a smaller program of
      * the same name. The dynamic linker knows what $LIB is on this architecture, see ld.so(8). */
     { .runtime = "bash",
@@ -112,6 +144,9 @@ int packages_check(const struct exec_runtime *rt, const char *const *names, size
                        "installPackages: not available for runtime '%s' in this build yet",
                        rt->name);
     for (size_t i = 0; i < n; i++) {
+        if (!name_ok(m, names[i]) && m->hint != NULL)
+            return err_set(err, ISOL8_E_INVAL, "Invalid package name: \"%.80s\". For %s it is %s",
+                           names[i], rt->name, m->hint);
         if (!name_ok(m, names[i]))
             return err_set(err, ISOL8_E_INVAL,
                            "Invalid package name: \"%.80s\". For %s it may begin with a %sletter, "
@@ -159,50 +194,88 @@ int packages_command(const struct exec_runtime *rt, const struct isol8_engine *e
     return strings->failed ? err_nomem(err) : 0;
 }
 
+/* ---- Hosts ----------------------------------------------------------------------------------- */
+
 /* "^name$" with every byte that means something to a pattern escaped. */
-static char *exact_pattern(const char *host)
+static char *exact_pattern(const char *host, size_t n)
 {
     auto_buf struct buf b = BUF_INIT(1024);
 
     (void)buf_adds(&b, "^");
-    for (; *host != '\0'; host++) {
-        if (strchr(ALNUM "-", *host) == NULL)
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(ALNUM "-", host[i]) == NULL)
             (void)buf_adds(&b, "\\");
-        (void)buf_add(&b, host, 1);
+        (void)buf_add(&b, host + i, 1);
     }
     (void)buf_adds(&b, "$");
     return buf_take(&b);
 }
 
+static bool add_pattern(char **out, size_t *n, char *pattern)
+{
+    if (pattern == NULL)
+        return false;
+    out[(*n)++] = pattern;
+    return true;
+}
+
+int packages_patterns(const char *hosts, const char *const *names, size_t n_names, char **out,
+                      size_t *n, isol8_error *err)
+{
+    auto_json cJSON *list = NULL;
+    const cJSON *item;
+
+    *n = 0;
+    if (json_parse(&list, hosts, strlen(hosts), OCI_LABEL_INSTALL_HOSTS, err) < 0)
+        return ISOL8_E_IMAGE;
+    bool ok = add_pattern(out, n, strdup("(?!)")); /* matches nothing */
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *host = cJSON_GetStringValue(item);
+        if (ok && host != NULL && *n < PACKAGE_HOSTS_MAX)
+            ok = add_pattern(out, n, exact_pattern(host, strlen(host)));
+    }
+    for (size_t i = 0; ok && i < n_names && *n < PACKAGE_HOSTS_MAX; i++) {
+        if (!is_address(names[i]))
+            continue;
+        const char *host = names[i] + strlen(ADDRESS);
+        ok = add_pattern(out, n, exact_pattern(host, strspn(host, ALNUM ".-")));
+    }
+    if (ok)
+        return 0;
+    packages_patterns_done(out, *n);
+    return err_nomem(err);
+}
+
+void packages_patterns_done(char **patterns, size_t n)
+{
+    while (n > 0)
+        free(patterns[--n]);
+}
+
 int packages_rules(const struct isol8_engine *e, const struct oci_image *image,
                    struct proxy_rules **out, isol8_error *err)
 {
-    auto_json cJSON *hosts = NULL;
     const char *label = oci_image_label(image, OCI_LABEL_INSTALL_HOSTS);
     char *patterns[PACKAGE_HOSTS_MAX];
-    size_t n = 0;
-    const cJSON *item;
+    size_t n;
 
-    if (label != NULL && json_parse(&hosts, label, strlen(label), OCI_LABEL_INSTALL_HOSTS, err) < 0)
-        return ISOL8_E_IMAGE;
-    const char **allow = calloc(e->n_allow + PACKAGE_HOSTS_MAX, sizeof(*allow));
-    if (allow == NULL)
+    int r = packages_patterns(label != NULL ? label : "[]", NULL, 0, patterns, &n, err);
+    if (r < 0)
+        return r;
+    const char **allow = calloc(e->n_allow + n, sizeof(*allow));
+    if (allow == NULL) {
+        packages_patterns_done(patterns, n);
         return err_nomem(err);
+    }
     for (size_t i = 0; i < e->n_allow; i++)
         allow[i] = e->allow[i];
-    cJSON_ArrayForEach(item, hosts)
-    {
-        const char *host = cJSON_GetStringValue(item);
-        if (host != NULL && n < PACKAGE_HOSTS_MAX && (patterns[n] = exact_pattern(host)) != NULL) {
-            allow[e->n_allow + n] = patterns[n];
-            n++;
-        }
-    }
+    for (size_t i = 0; i < n; i++)
+        allow[e->n_allow + i] = patterns[i];
     /* An empty allow list already allows every host: adding some would forbid the others. */
-    int r = proxy_rules_new(out, "network.whitelist", allow, e->n_allow == 0 ? 0 : e->n_allow + n,
-                            "network.blacklist", (const char *const *)e->deny, e->n_deny, err);
-    while (n > 0)
-        free(patterns[--n]);
+    r = proxy_rules_new(out, "network.whitelist", allow, e->n_allow == 0 ? 0 : e->n_allow + n,
+                        "network.blacklist", (const char *const *)e->deny, e->n_deny, err);
+    packages_patterns_done(patterns, n);
     free(allow);
     return r;
 }

@@ -15,13 +15,12 @@ enum {
     PACKAGE_ENV_MAX = 3,    /* variables of packages_environ() */
 };
 
-#define OCI_LABEL_INSTALL_HOSTS "org.isol8.install.hosts"
-
 /**
  * packages_check() - Refuse names that are not names
  *
  * They are passed as arguments, never through a shell; what is refused is whatever a package
- * manager would take for an option, a path, an address or a source repository.
+ * manager would take for an option, a path, an address or a source repository. Modules of Deno may
+ * be named by their https:// address: that is what they are called.
  */
 int packages_check(const struct exec_runtime *rt, const char *const *names, size_t n,
                    isol8_error *err);
@@ -43,5 +42,18 @@ int packages_command(const struct exec_runtime *rt, const struct isol8_engine *e
 /** The engine's rules with the image's package hosts allowed as well, for the install step only. */
 int packages_rules(const struct isol8_engine *e, const struct oci_image *image,
                    struct proxy_rules **out, isol8_error *err);
+
+/**
+ * packages_patterns() - Patterns that match the package hosts exactly
+ * @hosts: JSON list, as in the label org.isol8.install.hosts
+ * @names: Packages; the hosts of those that are addresses count as well
+ * @out:   Room for PACKAGE_HOSTS_MAX; at least one, so that the list allows no other host.
+ *         packages_patterns_done() releases them
+ *
+ * Return: 0, ISOL8_E_IMAGE, ISOL8_E_NOMEM
+ */
+int packages_patterns(const char *hosts, const char *const *names, size_t n_names, char **out,
+                      size_t *n, isol8_error *err);
+void packages_patterns_done(char **patterns, size_t n);
 
 #endif

@@ -33,7 +33,6 @@
 #include "oci/npm.h"
 
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
-#define LABEL_HOSTS "org.isol8.install.hosts"
 
 enum {
     CA_BUNDLE_MAX = 8 << 20, /* bytes of the host's CA certificates */
@@ -214,6 +213,7 @@ static char *install_hosts(void)
         return NULL;
     (void)apt_sources_hosts(h, NULL);
     hosts_add_pip(h);
+    hosts_add_jsr(h);
     if (npm_registry_load(&registry, NULL) == 0)
         hosts_add_url(h, registry.url, strlen(registry.url));
     npm_registry_done(&registry);
@@ -229,7 +229,7 @@ static bool put_labels(cJSON *labels, const struct build *b, bool is_base)
                                    is_base ? b->base_hash : b->hash) != NULL &&
            cJSON_AddStringToObject(labels, OCI_LABEL_RUNTIME,
                                    is_base ? "base" : b->args->runtime) != NULL &&
-           cJSON_AddStringToObject(labels, LABEL_HOSTS, hosts) != NULL;
+           cJSON_AddStringToObject(labels, OCI_LABEL_INSTALL_HOSTS, hosts) != NULL;
 }
 
 static cJSON *image_config(const struct build *b, bool is_base, const char *const *diff_ids,
@@ -323,18 +323,24 @@ static int ensure_base(struct build *b, struct oci_image *out, isol8_error *err)
     return r < 0 ? err_wrap(err, r, "base layer") : oci_store_get(b->store, "isol8:base", out, err);
 }
 
+int oci_build_manifest(struct oci_store *s, const char *digest, struct oci_manifest *out,
+                       isol8_error *err)
+{
+    auto_buf struct buf text = BUF_INIT(OCI_JSON_MAX);
+
+    int r = oci_store_read_blob(s, digest, &text, err);
+    return r < 0 ? r : oci_manifest_parse(out, buf_text(&text), text.len, err);
+}
+
 /* The base's one layer, as its manifest describes it. */
 static int base_layer(struct build *b, const struct oci_image *base, struct layer *out,
                       isol8_error *err)
 {
-    auto_buf struct buf text = BUF_INIT(OCI_JSON_MAX);
     auto_free struct oci_manifest *m = calloc(1, sizeof(*m));
 
     if (m == NULL)
         return err_nomem(err);
-    int r = oci_store_read_blob(b->store, base->digest, &text, err);
-    if (r == 0)
-        r = oci_manifest_parse(m, buf_text(&text), text.len, err);
+    int r = oci_build_manifest(b->store, base->digest, m, err);
     if (r < 0)
         return r;
     out->blob = m->layers[0];
@@ -383,20 +389,22 @@ static int build_locked(struct build *b, struct oci_build_result *out, isol8_err
 }
 
 /* flock() cannot be waited for together with the cancel descriptor: look again now and then. */
-static int wait_for_lock(struct build *b, isol8_error *err)
+int oci_build_wait(struct oci_store *s, int cancel_fd, oci_build_progress_fn progress, void *user,
+                   isol8_error *err)
 {
-    struct pollfd cancel = { .fd = b->args->cancel_fd, .events = POLLIN };
+    struct oci_build_progress waiting = { .message = "waiting for another build" };
+    struct pollfd cancel = { .fd = cancel_fd, .events = POLLIN };
     isol8_error why = { .status = 0 };
-    bool told = false;
+    bool told = progress == NULL;
 
     for (;;) {
-        int fd = oci_store_build_lock(b->store, false, &why);
+        int fd = oci_store_build_lock(s, false, &why);
         if (fd < 0 && fd != ISOL8_E_BUSY && err != NULL)
             *err = why;
         if (fd != ISOL8_E_BUSY)
             return fd;
         if (!told)
-            say(b, "waiting for another build");
+            progress(&waiting, user);
         told = true;
         if (poll(&cancel, 1, LOCK_RETRY_MS) > 0)
             return err_set(err, ISOL8_E_CANCELLED, "interrupted");
@@ -413,7 +421,8 @@ static int build_image(struct build *b, struct oci_build_result *out, isol8_erro
         if (r != 0)
             return r < 0 ? r : 0;
     }
-    auto_close int lock = wait_for_lock(b, err);
+    auto_close int lock = oci_build_wait(b->store, b->args->cancel_fd, b->args->progress,
+                                         b->args->user, err);
     return lock < 0 ? lock : build_locked(b, out, err);
 }
 

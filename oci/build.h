@@ -4,7 +4,8 @@
  *
  * Nothing that comes from a registry runs on the host: Debian packages are unpacked without their
  * maintainer scripts, npm tarballs are checked by digest and unpacked, and a recipe's "run" step is
- * carried out by a sandbox that the executor provides through struct oci_build_sandbox.
+ * carried out by a sandbox that the executor provides through struct oci_build_sandbox. What is
+ * built on top of them is in custom.h.
  */
 #ifndef OCI_BUILD_H
 #define OCI_BUILD_H
@@ -13,18 +14,27 @@
 
 #include "oci/store.h"
 
-/* How a recipe's "run" step is carried out; executor/setup.c implements it. */
+/* A script that is run in a sandbox while an image is built. */
+struct oci_step {
+    const char *image;             /* in this image of the store, or ... */
+    const char *const *layer_dirs; /* ... over these directories, top first */
+    size_t n_layers;
+    const char *const *env;    /* "KEY=VALUE", NULL-terminated; NULL: none */
+    const char *install_hosts; /* JSON list: only these can be reached, and those of words that
+                                  are addresses; NULL: no network */
+    const char *script;        /* for bash, as the sandbox user, in a large /sandbox */
+    const char *const *words;  /* what it works on: lines of the file "words" beside it, which */
+    size_t n_words;            /* is not there without them */
+    int out_fd;                /* gets its standard output: a tar stream, hostile input */
+    void (*line)(const char *line, void *user); /* its stderr; may be NULL */
+    void *line_user;
+    int cancel_fd; /* -1: none */
+};
+
+/* How steps are carried out; executor/build_step.c implements it. */
 struct oci_build_sandbox {
-    /**
-     * Run @script by bash as the sandbox user over the given read-only layers, with a large
-     * /sandbox as working directory and HOME; what it writes to standard output goes to @out_fd
-     * (a tar stream, to be unpacked as hostile input), its stderr lines to @line.
-     * Return: the script's exit code, or a negative status.
-     */
-    int (*run)(void *user, const char *const *layer_dirs_top_first, size_t n_layers,
-               const char *const *env, bool host_network, const char *script, int out_fd,
-               void (*line)(const char *line, void *line_user), void *line_user, int cancel_fd,
-               isol8_error *err);
+    /** Return: the script's exit code, or a negative status. */
+    int (*run)(void *user, const struct oci_step *step, isol8_error *err);
     void *user;
 };
 
@@ -34,12 +44,14 @@ struct oci_build_progress {
     uint64_t total;      /* 0: unknown */
 };
 
+typedef void (*oci_build_progress_fn)(const struct oci_build_progress *p, void *user);
+
 struct oci_build_args {
     const char *runtime; /* "python", ...: builds isol8:<runtime> */
     bool force;
     int cancel_fd; /* -1: none */
     const struct oci_build_sandbox *sandbox;
-    void (*progress)(const struct oci_build_progress *p, void *user); /* may be NULL */
+    oci_build_progress_fn progress; /* may be NULL */
     void *user;
 };
 

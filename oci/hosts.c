@@ -137,6 +137,18 @@ void hosts_add_pip(struct hosts *h)
     }
 }
 
+/* ---- Deno ------------------------------------------------------------------------------------ */
+
+void hosts_add_jsr(struct hosts *h)
+{
+    const char *url = getenv("JSR_URL");
+
+    /* Deno's own default, in pieces as pip's. */
+    hosts_add_text(h, url != NULL && *url != '\0' ? url
+                                                  : "https://jsr"
+                                                    ".io");
+}
+
 char *hosts_json(const struct hosts *h)
 {
     auto_json cJSON *list = cJSON_CreateArray();

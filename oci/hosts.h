@@ -24,6 +24,9 @@ void hosts_add_text(struct hosts *h, const char *text);
 /** Add the hosts of pip's configuration: index and links options, or else its built-in index. */
 void hosts_add_pip(struct hosts *h);
 
+/** Add the host of Deno's own registry. */
+void hosts_add_jsr(struct hosts *h);
+
 /** The set as a JSON array in text form, returned; NULL when memory is out. */
 char *hosts_json(const struct hosts *h);
 

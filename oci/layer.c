@@ -218,17 +218,16 @@ static int populate(struct work *w, isol8_error *err)
 
 /* ---- Into the store -------------------------------------------------------------------------- */
 
-static int pack(struct work *w, struct layer *out, isol8_error *err)
+int layer_pack(struct oci_store *s, int dir_fd, const char *name, int tree_fd, int cancel_fd,
+               struct layer *out, isol8_error *err)
 {
-    struct oci_store *s = w->a->store;
     struct tar_packed packed;
     char tmp[OCI_TMP_SIZE];
 
-    layer_say(w->a, "packing");
     auto_close int fd = oci_store_blob_begin(s, tmp, err);
     if (fd < 0)
         return fd;
-    int r = tar_pack(w->tree_fd, fd, w->a->build->cancel_fd, &packed, err);
+    int r = tar_pack(tree_fd, fd, cancel_fd, &packed, err);
     if (r < 0) {
         (void)unlinkat(s->blobs_fd, tmp, 0); /* the first failure is the one to report */
         return r;
@@ -240,7 +239,7 @@ static int pack(struct work *w, struct layer *out, isol8_error *err)
     (void)snprintf(out->blob.digest, sizeof(out->blob.digest), "sha256:%s", packed.digest);
     (void)snprintf(out->diff_id, sizeof(out->diff_id), "sha256:%s", packed.diff_id);
     out->blob.size = packed.size;
-    return oci_store_layer_commit(s, w->tmp_fd, TREE, packed.diff_id, err);
+    return oci_store_layer_commit(s, dir_fd, name, packed.diff_id, err);
 }
 
 int layer_build(const struct layer_args *args, struct layer *out, isol8_error *err)
@@ -262,8 +261,10 @@ int layer_build(const struct layer_args *args, struct layer *out, isol8_error *e
         r = err_set(err, ISOL8_E_LIMIT, "path of the image store is too long");
     if (r == 0)
         r = populate(w, err);
-    if (r == 0)
-        r = pack(w, out, err);
+    if (r == 0) {
+        layer_say(args, "packing");
+        r = layer_pack(args->store, w->tmp_fd, TREE, w->tree_fd, args->build->cancel_fd, out, err);
+    }
     (void)fd_close(w->tree_fd);
     (void)fd_close(w->tmp_fd);
     /* What cannot be removed now is removed by the next build or collection. */

@@ -20,6 +20,11 @@ DECLARE(recipe_deno);
 DECLARE(recipe_agent);
 DECLARE(recipe_agent_lock);
 DECLARE(recipe_agent_pi);
+DECLARE(recipe_custom_python);
+DECLARE(recipe_custom_node);
+DECLARE(recipe_custom_bun);
+DECLARE(recipe_custom_deno);
+DECLARE(recipe_custom_bash);
 
 #define FILE_ENTRY(dir, name, symbol)                                                              \
     {                                                                                              \
@@ -41,6 +46,11 @@ static const struct recipe_file files[] = {
     FILE_ENTRY("agent", "recipe.json", recipe_agent),
     FILE_ENTRY("agent", "lock.json", recipe_agent_lock),
     FILE_ENTRY("agent", "pi", recipe_agent_pi),
+    FILE_ENTRY("custom", "python", recipe_custom_python),
+    FILE_ENTRY("custom", "node", recipe_custom_node),
+    FILE_ENTRY("custom", "bun", recipe_custom_bun),
+    FILE_ENTRY("custom", "deno", recipe_custom_deno),
+    FILE_ENTRY("custom", "bash", recipe_custom_bash),
     { NULL, NULL, NULL, NULL },
 };
 

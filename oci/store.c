@@ -152,11 +152,16 @@ void oci_image_done(struct oci_image *img)
     memset(img, 0, sizeof(*img));
 }
 
+const char *oci_config_label(const cJSON *config, const char *key)
+{
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(config, "config");
+
+    return json_string(cJSON_GetObjectItemCaseSensitive(inner, "Labels"), key);
+}
+
 const char *oci_image_label(const struct oci_image *img, const char *key)
 {
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(img->config, "config");
-
-    return json_string(cJSON_GetObjectItemCaseSensitive(config, "Labels"), key);
+    return oci_config_label(img->config, key);
 }
 
 /* Open a layer and hold it. ISOL8_E_IMAGE when it is not there (any more). */
@@ -182,27 +187,36 @@ static int hold_layer(struct oci_store *s, struct oci_image *img, const char *he
     return 0;
 }
 
+/* Read an entry's two documents. @diff_ids borrows from *@config. */
+static int load_documents(struct oci_store *s, const cJSON *entry, struct oci_descriptor *d,
+                          struct oci_manifest *m, cJSON **config,
+                          const char *diff_ids[OCI_LAYERS_MAX], isol8_error *err)
+{
+    auto_buf struct buf text = BUF_INIT(OCI_JSON_MAX);
+    auto_buf struct buf inner = BUF_INIT(OCI_JSON_MAX);
+
+    int r = oci_descriptor_parse(entry, d, err);
+    if (r == 0)
+        r = oci_store_read_blob(s, d->digest, &text, err);
+    if (r == 0)
+        r = oci_manifest_parse(m, buf_text(&text), text.len, err);
+    if (r == 0)
+        r = oci_store_read_blob(s, m->config.digest, &inner, err);
+    return r < 0
+               ? r
+               : oci_config_parse(config, buf_text(&inner), inner.len, m->n_layers, diff_ids, err);
+}
+
 static int load_image(struct oci_store *s, const cJSON *entry, struct oci_image *img,
                       isol8_error *err)
 {
-    auto_buf struct buf text = BUF_INIT(OCI_JSON_MAX);
-    auto_buf struct buf config = BUF_INIT(OCI_JSON_MAX);
     auto_free struct oci_manifest *m = calloc(1, sizeof(*m));
     const char *diff_ids[OCI_LAYERS_MAX];
     struct oci_descriptor d;
 
     if (m == NULL)
         return err_nomem(err);
-    int r = oci_descriptor_parse(entry, &d, err);
-    if (r == 0)
-        r = oci_store_read_blob(s, d.digest, &text, err);
-    if (r == 0)
-        r = oci_manifest_parse(m, buf_text(&text), text.len, err);
-    if (r == 0)
-        r = oci_store_read_blob(s, m->config.digest, &config, err);
-    if (r == 0)
-        r = oci_config_parse(&img->config, buf_text(&config), config.len, m->n_layers, diff_ids,
-                             err);
+    int r = load_documents(s, entry, &d, m, &img->config, diff_ids, err);
     for (size_t i = m->n_layers; r == 0 && i > 0; i--)
         r = hold_layer(s, img, oci_digest_hex(diff_ids[i - 1]), err);
     if (r == 0)
@@ -278,6 +292,46 @@ int oci_store_list(struct oci_store *s,
             return r;
     }
     return 0;
+}
+
+int oci_store_each(struct oci_store *s, int (*each)(const struct oci_listed *image, void *user),
+                   void *user, isol8_error *err)
+{
+    auto_free struct oci_manifest *m = calloc(1, sizeof(*m));
+    auto_json cJSON *index = NULL;
+    const char *diff_ids[OCI_LAYERS_MAX];
+    struct oci_descriptor d;
+    const cJSON *entry;
+
+    if (m == NULL)
+        return err_nomem(err);
+    int r = oci_store_read_index(s, &index, err);
+    if (r < 0)
+        return r;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(index, "manifests"))
+    {
+        auto_json cJSON *config = NULL;
+        const char *name = oci_index_name(entry);
+        /* Damaged, or replaced and collected meanwhile: it cannot be used either. */
+        if (name == NULL || load_documents(s, entry, &d, m, &config, diff_ids, NULL) < 0)
+            continue;
+        r = each(&(struct oci_listed){ name, d.digest, config }, user);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+void oci_store_stamp(struct oci_store *s, struct oci_stamp *out)
+{
+    struct stat st;
+
+    *out = (struct oci_stamp){ 0 };
+    if (fstatat(s->images_fd, "index.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    out->inode = st.st_ino;
+    out->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    out->size = (uint64_t)st.st_size;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */

@@ -27,7 +27,16 @@ enum {
 
 #define OCI_LABEL_BUILD_HASH "org.isol8.build.hash"
 #define OCI_LABEL_RUNTIME "org.isol8.runtime"
-#define OCI_LABEL_SETUP "org.isol8.setup"
+#define OCI_LABEL_INSTALL_HOSTS                                                                    \
+    "org.isol8.install.hosts" /* JSON list: what package managers use                              \
+                               */
+
+/* Of custom images only. */
+#define OCI_LABEL_DEPS_HASH "org.isol8.deps.hash"
+#define OCI_LABEL_DEPENDENCIES "org.isol8.dependencies" /* packages, sorted, joined by "," */
+#define OCI_LABEL_SETUP "org.isol8.setup"               /* a script; absent: none */
+#define OCI_LABEL_BASE_DIGEST "org.isol8.base.digest"   /* manifest of the image it stands on */
+#define OCI_LABEL_ENV "org.isol8.env" /* JSON list of "KEY=VALUE" that win over isol8's own */
 
 struct oci_store; /* opaque; safe to use from several threads */
 
@@ -48,6 +57,9 @@ void oci_image_done(struct oci_image *img); /* zeroed or half-filled is fine */
 
 /** The label's value, or NULL. */
 const char *oci_image_label(const struct oci_image *img, const char *key);
+
+/** The same for an image config. */
+const char *oci_config_label(const cJSON *config, const char *key);
 
 /**
  * oci_store_get() - Find an image by name and hold its layers
@@ -70,6 +82,27 @@ void oci_store_stamp(struct oci_store *s, struct oci_stamp *out);
 int oci_store_list(struct oci_store *s,
                    int (*each)(const char *name, const char *digest, void *user), void *user,
                    isol8_error *err);
+
+/* An image as it stands in the index; nothing of it is held. */
+struct oci_listed {
+    const char *name;
+    const char *digest;  /* of its manifest */
+    const cJSON *config; /* image config */
+};
+
+/** Call @each for every image that can be read, in the order they were named, until it returns
+ * non-zero. Return: that, or a status. */
+int oci_store_each(struct oci_store *s, int (*each)(const struct oci_listed *image, void *user),
+                   void *user, isol8_error *err);
+
+/* What tells one index.json from the next; all 0 while there is none. */
+struct oci_stamp {
+    uint64_t inode;
+    int64_t changed_ns;
+    uint64_t size;
+};
+
+void oci_store_stamp(struct oci_store *s, struct oci_stamp *out);
 
 /** Drop an image's name; its blobs and layers go with the next oci_store_gc(). Absent is fine. */
 int oci_store_remove(struct oci_store *s, const char *name, isol8_error *err);

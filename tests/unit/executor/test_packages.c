@@ -99,6 +99,70 @@ static void test_limits(void **state)
                      ISOL8_E_LIMIT);
 }
 
+static void test_deno(void **state)
+{
+    static const char *const good[] = {
+        "npm:chalk@5",
+        "jsr:@std/assert@^1",
+        "https://example.org/x@1.0/mod.ts",
+        "https://example.org:8443/a/b_c.ts?x=1&y=%20",
+    };
+    static const char *const bad[] = {
+        "http://example.org/x.ts",
+        "https://",
+        "https:///x.ts",
+        "https://example.org",
+        "https://user@example.org/x.ts",
+        "https://user:pw@example.org/x.ts",
+        "https://example.org/../x.ts",
+        "https://example.org/x.ts;id",
+        "https://example.org/x.ts y",
+        "https://example.org/$(id)",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "--reload",
+        "chalk",
+        "npm:",
+        "npm:a:b",
+        "main.ts",
+    };
+    isol8_error err = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        if (check("deno", good[i]) != 0)
+            fail_msg("refused: %s", good[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        if (check("deno", bad[i]) != ISOL8_E_INVAL)
+            fail_msg("not refused: %s", bad[i]);
+    }
+    assert_int_equal(check("python", good[2]), ISOL8_E_INVAL);
+    assert_int_equal(packages_check(exec_runtime_find("deno"), bad, 1, &err), ISOL8_E_INVAL);
+    assert_err(err, ISOL8_E_INVAL,
+               "Invalid package name: \"http://example.org/x.ts\". For deno it is npm:NAME, "
+               "jsr:NAME or the https:// address of a module");
+}
+
+static void test_patterns(void **state)
+{
+    static const char *const names[] = { "npm:a", "https://mod.example.org:1/x.ts", "https" };
+    char *patterns[PACKAGE_HOSTS_MAX];
+    size_t n;
+
+    (void)state;
+    assert_int_equal(packages_patterns("[\"a.example\",7]", names, 3, patterns, &n, NULL), 0);
+    assert_int_equal(n, 3);
+    assert_string_equal(patterns[0], "(?!)"); /* an empty list would allow every host */
+    assert_string_equal(patterns[1], "^a\\.example$");
+    assert_string_equal(patterns[2], "^mod\\.example\\.org$");
+    packages_patterns_done(patterns, n);
+    assert_int_equal(packages_patterns("[]", NULL, 0, patterns, &n, NULL), 0);
+    assert_int_equal(n, 1);
+    packages_patterns_done(patterns, n);
+    assert_int_equal(packages_patterns("{", NULL, 0, patterns, &n, NULL), ISOL8_E_IMAGE);
+}
+
 static void test_environ(void **state)
 {
     size_t n = 99;
@@ -114,9 +178,10 @@ static void test_environ(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_debian),  cmocka_unit_test(test_others),
-        cmocka_unit_test(test_message), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_environ),
+        cmocka_unit_test(test_debian),   cmocka_unit_test(test_others),
+        cmocka_unit_test(test_message),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_environ),  cmocka_unit_test(test_deno),
+        cmocka_unit_test(test_patterns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
