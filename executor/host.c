@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "executor/background.h"
 #include "executor/egress.h"
+#include "executor/images.h"
 #include "executor/keeper.h"
 #include "executor/pool.h"
 #include "executor/reap.h"
@@ -172,6 +173,8 @@ int isol8_host_open(isol8_host **out, const isol8_host_options *opts, isol8_erro
     if (r == 0)
         r = oci_store_open(&h->store, h->data_root, err);
     if (r == 0)
+        r = exec_images_new(&h->images, err);
+    if (r == 0)
         r = cgroup_host_open(&h->cgroups, err);
     if (r == 0)
         r = background_new(&h->background, err);
@@ -200,6 +203,7 @@ void isol8_host_free(isol8_host *h)
     background_free(h->background);
     pool_free(h->pool);
     exec_egress_free(h->egress);
+    exec_images_free(h->images);
     oci_store_free(h->store);
     cgroup_host_free(h->cgroups);
     (void)fd_close(h->state_fd);
