@@ -30,6 +30,8 @@ extern const struct cli_program cli_isol8;
 
 int cmd_run(struct cli *cli, const struct cli_args *args);
 int cmd_setup(struct cli *cli, const struct cli_args *args);
+int cmd_build(struct cli *cli, const struct cli_args *args);
+int cmd_list_custom(struct cli *cli, const struct cli_args *args);
 int cmd_config(struct cli *cli, const struct cli_args *args);
 int cmd_cleanup(struct cli *cli, const struct cli_args *args);
 int cmd_doctor(struct cli *cli, const struct cli_args *args);
@@ -40,6 +42,8 @@ int cmd_help(struct cli *cli, const struct cli_args *args);
 
 extern const struct cli_opt cli_run_opts[];
 extern const struct cli_opt cli_setup_opts[];
+extern const struct cli_opt cli_build_opts[];
+extern const struct cli_opt cli_list_custom_opts[];
 extern const struct cli_opt cli_config_opts[];
 extern const struct cli_opt cli_cleanup_opts[];
 extern const struct cli_opt cli_doctor_opts[];
@@ -76,6 +80,9 @@ const char *cli_owned_state(const isol8_owned *o);
 /** Write a result to stdout. Return: the exit code: 0, CLI_EXIT_ERROR or CLI_EXIT_EPIPE. */
 int cli_put(const struct buf *text);
 
+/** Append a script's first line, escaped, and " ..." when there are more. */
+void cli_first_line(struct buf *out, const char *text);
+
 /** Unless the streams are open: open them, so that nothing else takes their numbers. */
 void cli_hold_streams(void);
 
@@ -94,6 +101,9 @@ void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host
 
 /** Open the host; says what is wrong. Return: 0 or the exit code. */
 int cli_host_open(const struct cli *cli, const struct conf *conf, isol8_host **out);
+
+/** Examine the machine as `doctor` does, one line for each check. Return: 0 or the exit code. */
+int cli_check_machine(const struct cli *cli, const struct conf *conf);
 
 static inline void cli_host_free_p(isol8_host **host)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_setup.c - `isol8 setup`: check the machine, build the images. */
+/* cmd_setup.c - `isol8 setup`: check the machine, build the images, and those of one's own that the
+ * configuration lists. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "cli/progress.h"
 #include "cli/xmem.h"
 
@@ -22,32 +24,6 @@ const struct cli_opt cli_setup_opts[] = {
     [SETUP_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
     { .name = NULL },
 };
-
-static void on_check(const isol8_check *check, void *user)
-{
-    (void)user;
-    switch (check->state) {
-    case ISOL8_CHECK_OK:
-        cli_say("[OK] %s: %s", check->name, check->found);
-        break;
-    case ISOL8_CHECK_WARN:
-        cli_warn("%s: %s", check->name, check->found);
-        break;
-    case ISOL8_CHECK_FAIL:
-        (void)cli_fail("%s: %s", check->name, check->found);
-        break;
-    }
-    if (check->state != ISOL8_CHECK_OK && check->repair[0] != '\0')
-        cli_say("  %s", check->repair);
-}
-
-static int check_machine(const struct cli *cli, const struct conf *conf)
-{
-    isol8_host_options opts;
-
-    cli_host_options(cli, conf, &opts);
-    return isol8_doctor(&opts, on_check, NULL) != 0 ? CLI_EXIT_ERROR : 0;
-}
 
 /* The names given as operands and by --runtime, in one list. */
 static const char **wanted(const struct cli_args *args, size_t *n)
@@ -97,6 +73,72 @@ static void say_sizes(const struct progress *p)
     }
 }
 
+/* ---- Images that the configuration lists ----------------------------------------------------- */
+
+static bool is_wanted(const char *runtime, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], runtime) == 0)
+            return true;
+    }
+    return n == 0;
+}
+
+static void say_built(const isol8_build_options *opts)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 20);
+
+    for (size_t i = 0; i < opts->n_packages; i++)
+        (void)buf_addf(&text, "%s%s", i > 0 ? ", " : "", opts->packages[i]);
+    if (opts->n_packages == 0)
+        (void)buf_adds(&text, "setup script");
+    cli_say("[OK] %s (%s: %s)", opts->tag, opts->runtime, buf_text(&text));
+}
+
+static int build_listed(isol8_host *host, const cJSON *entry)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(entry, "installPackages"), *item;
+    const char **packages = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*packages));
+    isol8_build_options opts;
+    bool was_current;
+
+    isol8_build_options_init(&opts);
+    cJSON_ArrayForEach(item, list) packages[opts.n_packages++] = cJSON_GetStringValue(item);
+    opts.tag = json_string(entry, "tag");
+    opts.runtime = json_string(entry, "runtime");
+    opts.packages = packages;
+    opts.setup_script = json_string(entry, "setupScript");
+    if (opts.setup_script != NULL && opts.setup_script[0] == '\0')
+        opts.setup_script = NULL;
+    /* Without force: a base that was rebuilt makes the image outdated by itself. */
+    int code = progress_build(host, &opts, false, &was_current);
+    if (code == 0 && was_current)
+        cli_say("[OK] %s (already exists)", opts.tag);
+    else if (code == 0)
+        say_built(&opts);
+    free((void *)packages);
+    return code;
+}
+
+static int build_prebuilt(isol8_host *host, const struct conf *conf, const char *const *names,
+                          size_t n)
+{
+    const cJSON *list = conf_value(conf, "prebuiltImages"), *entry;
+    int code = 0;
+
+    if (cJSON_GetArraySize(list) == 0)
+        return 0;
+    cli_say("Checking prebuilt images from config...");
+    cJSON_ArrayForEach(entry, list)
+    {
+        if (code == 0 && is_wanted(json_string(entry, "runtime"), names, n))
+            code = build_listed(host, entry);
+    }
+    return code;
+}
+
+/* ---- The command ----------------------------------------------------------------------------- */
+
 static int build(const struct cli *cli, const struct cli_args *args, const struct conf *conf)
 {
     auto_host isol8_host *host = NULL;
@@ -108,9 +150,11 @@ static int build(const struct cli *cli, const struct cli_args *args, const struc
         return code;
     const char **names = wanted(args, &n);
     code = progress_setup(host, &p, names, n, args->values[SETUP_FORCE].n > 0);
-    free((void *)names);
     if (code == 0)
         say_sizes(&p);
+    if (code == 0)
+        code = build_prebuilt(host, conf, names, n);
+    free((void *)names);
     return code;
 }
 
@@ -122,18 +166,12 @@ int cmd_setup(struct cli *cli, const struct cli_args *args)
 
     if (code == 0)
         code = cli_config(cli, false, &conf);
+    if (code == 0)
+        code = cli_check_machine(cli, conf);
+    if (code == 0)
+        code = build(cli, args, conf);
     if (code != 0)
         return code;
-    code = check_machine(cli, conf);
-    if (code != 0)
-        return code;
-    code = build(cli, args, conf);
-    if (code != 0)
-        return code;
-    if (cJSON_GetArraySize(conf_value(conf, "prebuiltImages")) > 0)
-        cli_warn("prebuiltImages of the configuration are not built: this is not available in "
-                 "this build yet.");
-
     (void)buf_adds(&text, "\n[DONE] Setup complete!\n");
     return cli_put(&text);
 }

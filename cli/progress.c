@@ -31,9 +31,9 @@ static void put_bar(const isol8_setup_progress *p, char *out, size_t cap)
     (void)snprintf(out, cap, " [%s] %3.0f%% of %s", bar, part * 100, size);
 }
 
-static void building(struct progress *p, const isol8_setup_progress *now)
+static void building(char last[PROGRESS_LINE_SIZE], const isol8_setup_progress *now)
 {
-    char line[sizeof(p->last)], bar[96] = "";
+    char line[PROGRESS_LINE_SIZE], bar[96] = "";
 
     if (spinner_is_lively()) {
         if (now->total > 0)
@@ -43,9 +43,9 @@ static void building(struct progress *p, const isol8_setup_progress *now)
         return;
     }
     (void)snprintf(line, sizeof(line), "- Building %s: %s", now->runtime, now->message);
-    if (strcmp(line, p->last) == 0)
+    if (strcmp(line, last) == 0)
         return;
-    memcpy(p->last, line, sizeof(line));
+    memcpy(last, line, sizeof(line));
     cli_say("%s", line);
 }
 
@@ -71,7 +71,7 @@ static void on_progress(const isol8_setup_progress *now, void *user)
 
     switch (now->state) {
     case ISOL8_SETUP_BUILDING:
-        building(p, now);
+        building(p->last, now);
         break;
     case ISOL8_SETUP_DONE:
         built(p, now);
@@ -106,4 +106,54 @@ int progress_setup(isol8_host *host, struct progress *p, const char *const *runt
     if (r >= 0)
         return 0;
     return p->has_failed ? CLI_EXIT_ERROR : cli_fail("%s", err.msg);
+}
+
+/* ---- Custom images --------------------------------------------------------------------------- */
+
+struct custom {
+    bool says_base;
+    bool has_base; /* what comes now is about the custom image */
+    char last[PROGRESS_LINE_SIZE];
+};
+
+static void on_custom(const isol8_setup_progress *now, void *user)
+{
+    struct custom *c = user;
+    char text[PROGRESS_LINE_SIZE];
+
+    if (now->state == ISOL8_SETUP_BUILDING)
+        building(c->last, now);
+    if (now->state != ISOL8_SETUP_DONE || c->has_base)
+        return; /* the caller of isol8_build() has the rest */
+    c->has_base = true;
+    if (c->says_base) {
+        cli_say("[OK] Base image ready: %s", now->runtime);
+        (void)snprintf(text, sizeof(text), "Building custom %s image...", now->runtime);
+        spinner_text(text);
+    }
+}
+
+int progress_build(isol8_host *host, isol8_build_options *opts, bool says_base, bool *was_current)
+{
+    struct custom c = { .says_base = says_base };
+    char text[PROGRESS_LINE_SIZE];
+    isol8_error err;
+    int r;
+
+    opts->cancel_fd = signals_fd();
+    opts->progress = on_custom;
+    opts->user = &c;
+    signals_hold();
+    (void)snprintf(text, sizeof(text),
+                   says_base ? "Ensuring base image for %s..." : "Building %s...",
+                   says_base ? opts->runtime : opts->tag);
+    spinner_start(text);
+    r = isol8_build(host, opts, &err);
+    spinner_stop();
+    if (signals_caught() != 0)
+        return 128 + signals_caught();
+    if (r < 0)
+        return cli_fail("%s", err.msg);
+    *was_current = r > 0;
+    return 0;
 }

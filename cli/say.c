@@ -117,6 +117,15 @@ int cli_put(const struct buf *text)
     return 0;
 }
 
+void cli_first_line(struct buf *out, const char *text)
+{
+    size_t n = strcspn(text, "\r\n");
+
+    cli_escape(out, text, n);
+    if (text[n + strspn(text + n, "\r\n")] != '\0')
+        (void)buf_adds(out, " ...");
+}
+
 void cli_hold_streams(void)
 {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) {

@@ -35,7 +35,6 @@ struct isol8_host {
     struct keeper *keeper;
     struct exec_pool *pool;
     struct exec_images *images;     /* what is known of the store's images, see images.h */
-    struct exec_egress *egress;     /* the filtered network, see egress.h */
     pthread_mutex_t skeleton_mutex; /* guards the two paths below */
     char *skeleton;                 /* layer on top of every image, made on first use */
     char *host_layer;               /* layer below it for the image "host", made on first use */
