@@ -8,6 +8,7 @@ root=/sandbox/root
 mkdir -p "$root/usr/local/lib/deno" work
 # Where the image's DENO_DIR points later.
 export DENO_DIR=$root/usr/local/lib/deno NO_COLOR=1
-(cd work && deno cache --quiet "${packages[@]}") # after "--" it would take none of them
+# Which hosts may be imported from is decided outside. After "--" it would take no names at all.
+(cd work && deno cache --quiet --allow-import "${packages[@]}")
 rm -f "$DENO_DIR"/*_cache_v* # made anew in memory; they hold time stamps
 tar -C "$root" --hard-dereference -cf - usr/local >&3

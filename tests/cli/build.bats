@@ -248,11 +248,55 @@ True []"
     is "$out" "true function"
 }
 
-@test "deno: the host of a module's address can be reached, and no other" {
-    isol8 build --base deno --install https://127.0.0.1:1/x.ts --tag bad
+@test "deno: a module by its address: its own host is reached, another one is not" {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca \
+        -keyout ca.key -out ca.pem 2>/dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mod.test \
+        -keyout host.key -out host.csr 2>/dev/null
+    printf 'subjectAltName=DNS:mod.test,DNS:other.test\n' >san
+    openssl x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san \
+        -out host.pem 2>/dev/null
+    mkdir www
+    python3 - <<'END' >server.log 2>&1 3>&- &
+import functools, http.server, ssl
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="www")
+handler.func.extensions_map[".ts"] = "application/typescript"
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+tls.load_cert_chain("host.pem", "host.key")
+server.socket = tls.wrap_socket(server.socket, server_side=True)
+print("port", server.server_address[1], flush=True)
+server.serve_forever()
+END
+    pid=$!
+    until port=$(grep -oE 'port [0-9]+' server.log); do kill -0 $pid; sleep 0.05; done
+    port=${port#port }
+    echo 'export const n: number = 42;' >www/mod.ts
+    echo "import 'https://other.test:$port/secret.ts';" >www/calls.ts
+    echo '' >www/secret.ts
+    cat >config.json <<END
+{ "network": { "hosts": { "mod.test": "127.0.0.1", "other.test": "127.0.0.1" },
+               "allowAddresses": ["127.0.0.1"], "caFile": "$PWD/ca.pem" } }
+END
+    isol8 build --config config.json --base deno --install "https://mod.test:$port/calls.ts" --tag bad
     is "$status" 1
     has "$err" "Package install failed (exit code 1): "
+    has "$(cat server.log)" "GET /calls.ts"
+    has "$err" "unsuccessful tunnel"
+    [[ "$(cat server.log)" != *secret* ]]
     is "$(image bad:latest)" ""
+
+    isol8 build --config config.json --base deno --install "https://mod.test:$port/mod.ts" --tag my-mod
+    was_built my-mod
+    echo "import { n } from 'https://mod.test:$port/mod.ts'; console.log(n)" >code.mts
+    mkdir files
+    cp code.mts files
+    isol8 run --net none --image my-mod --runtime deno --files files \
+        --cmd 'deno run --allow-import --cached-only code.mts'
+    kill $pid
+    wait $pid || true
+    pid=
+    is "$out" 42
 }
 
 @test "bash: Debian packages at their own places, with libraries, alternatives and Perl" {
