@@ -276,6 +276,21 @@ int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const is
     return 0;
 }
 
+int exec_plan_image(struct exec_plan *p, const struct isol8_engine *e, const isol8_request *rq,
+                    const char *fixed, isol8_error *err)
+{
+    if (e->layers != NULL)
+        return 0;
+    int r = exec_image_choose(e->host, p->runtime, fixed != NULL ? fixed : e->image, rq->install,
+                              rq->n_install, &p->choice, err);
+    if (r < 0)
+        return r;
+    p->image = p->sandbox.image = p->choice.name;
+    p->install = p->choice.missing;
+    p->n_install = p->choice.n_missing;
+    return 0;
+}
+
 int exec_plan_paths(struct exec_plan *p, const isol8_request *rq, int64_t stamp_ms,
                     isol8_error *err)
 {
@@ -312,6 +327,7 @@ void exec_plan_done(struct exec_plan *p)
     free(p->setup_path);
     free(p->workdir);
     words_done(&p->agent_flags);
+    exec_image_choice_done(&p->choice);
     *p = (struct exec_plan){ 0 };
 }
 

@@ -4,6 +4,7 @@
 #define EXECUTOR_REQUEST_H
 
 #include "executor/engine.h"
+#include "executor/images.h"
 #include "executor/sandbox.h"
 #include "executor/words.h"
 
@@ -17,7 +18,8 @@ enum {
 struct exec_plan {
     const struct exec_runtime *runtime;
     const char *image;
-    const char *const *install; /* packages that the image does not have */
+    struct exec_image_choice choice; /* after exec_plan_image() */
+    const char *const *install;      /* packages that the image does not have */
     size_t n_install;
     struct words agent_flags;
     struct sandbox_args sandbox;
@@ -42,6 +44,13 @@ void exec_plan_done(struct exec_plan *p);
 int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
                       const isol8_request *rq, const struct oci_image *image, bool has_packages,
                       struct buf *out, struct init_exec *counts, isol8_error *err);
+
+/**
+ * exec_plan_image() - Choose the image, and with it what is still to be installed
+ * @fixed: The image that a session has already; NULL: the engine's, or one that fits the packages
+ */
+int exec_plan_image(struct exec_plan *p, const struct isol8_engine *e, const isol8_request *rq,
+                    const char *fixed, isol8_error *err);
 
 /** Where code and setup scripts go: main and .isol8-setup, in a session with @stamp_ms in the name
  * (0: not a session). */

@@ -153,10 +153,8 @@ static int acquire(struct isol8_run *r, isol8_error *err)
 
 static int join_session(struct isol8_run *r, isol8_error *err)
 {
-    int s = session_hold(r->engine, &r->session, err);
+    int s = session_enter(r->session, &r->plan, err);
 
-    if (s == 0)
-        s = session_enter(r->session, &r->plan, err);
     if (s == ISOL8_E_IMAGE && exec_ensure_image(r->engine, r->plan.runtime, err) == 0)
         s = session_enter(r->session, &r->plan, err);
     if (s < 0)
@@ -171,23 +169,31 @@ static int join_session(struct isol8_run *r, isol8_error *err)
     return s < 0 ? s : enter(r);
 }
 
+/* What the session settles for its executions: names of their own, and the image. */
+static int plan_in_session(struct isol8_run *r, isol8_error *err)
+{
+    auto_free char *image = NULL;
+    int s = session_hold(r->engine, &r->session, err);
+
+    if (s == 0)
+        s = session_image(r->session, &image, err);
+    if (s == 0)
+        s = exec_plan_image(&r->plan, r->engine, r->rq, image, err);
+    return s < 0 ? s : exec_plan_paths(&r->plan, r->rq, session_stamp_ms(r->session), err);
+}
+
 int run_begin(struct isol8_run *r, isol8_error *err)
 {
-    bool is_session = r->engine->is_persistent;
-    int64_t stamp = 0;
-    struct session *s = NULL;
+    int s;
 
-    if (is_session) {
-        int held = session_hold(r->engine, &s, err);
-        if (held < 0)
-            return held;
-        stamp = session_stamp_ms(s);
-        session_release(s);
+    if (r->engine->is_persistent) {
+        s = plan_in_session(r, err);
+        return s < 0 ? s : join_session(r, err);
     }
-    int status = exec_plan_paths(&r->plan, r->rq, stamp, err);
-    if (status < 0)
-        return status;
-    return is_session ? join_session(r, err) : acquire(r, err);
+    s = exec_plan_image(&r->plan, r->engine, r->rq, NULL, err);
+    if (s == 0)
+        s = exec_plan_paths(&r->plan, r->rq, 0, err);
+    return s < 0 ? s : acquire(r, err);
 }
 
 /* ---- Waiting -------------------------------------------------------------------------------- */

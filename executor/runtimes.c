@@ -46,7 +46,7 @@ static const struct exec_runtime runtimes[] = {
       .extension = ".mts",
       .detect = { "mts" },
       .command = { "deno", "run", "--allow-read=/sandbox,/tmp", "--allow-write=/sandbox,/tmp",
-                   "--allow-env", "--allow-net" } },
+                   "--allow-env", "--allow-net", "--allow-import" } },
     { .name = "agent",
       .image = "isol8:agent",
       .extension = ".txt",

@@ -160,6 +160,15 @@ int session_enter(struct session *s, const struct exec_plan *p, isol8_error *err
     return r;
 }
 
+int session_image(struct session *s, char **out, isol8_error *err)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    bool has_one = s->image != NULL;
+    *out = mem_strdup(s->image);
+    (void)pthread_mutex_unlock(&s->mutex);
+    return has_one && *out == NULL ? err_nomem(err) : 0;
+}
+
 int session_channel(struct session *s, isol8_error *err)
 {
     if (!session_lock(s))

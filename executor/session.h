@@ -59,6 +59,9 @@ int session_end(struct isol8_engine *e, isol8_error *err);
  */
 int session_enter(struct session *s, const struct exec_plan *p, isol8_error *err);
 
+/** A copy of the name of the image that the session has; NULL when it has no sandbox yet. */
+int session_image(struct session *s, char **out, isol8_error *err);
+
 /** Lock the session if its sandbox can be used. False: it is over, and nothing is locked. */
 bool session_lock(struct session *s);
 void session_unlock(struct session *s);

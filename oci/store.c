@@ -258,19 +258,6 @@ int oci_store_get(struct oci_store *s, const char *name, struct oci_image *out, 
     return 0;
 }
 
-void oci_store_stamp(struct oci_store *s, struct oci_stamp *out)
-{
-    struct stat st;
-
-    *out = (struct oci_stamp){ 0 };
-    if (fstatat(s->images_fd, "index.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return;
-    *out = (struct oci_stamp){ .inode = st.st_ino,
-                               .bytes = (uint64_t)st.st_size,
-                               .seconds = st.st_mtim.tv_sec,
-                               .nanoseconds = st.st_mtim.tv_nsec };
-}
-
 int oci_store_list(struct oci_store *s,
                    int (*each)(const char *name, const char *digest, void *user), void *user,
                    isol8_error *err)

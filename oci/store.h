@@ -69,15 +69,6 @@ const char *oci_config_label(const cJSON *config, const char *key);
  */
 int oci_store_get(struct oci_store *s, const char *name, struct oci_image *out, isol8_error *err);
 
-/* Changes whenever the images do. */
-struct oci_stamp {
-    uint64_t inode, bytes;
-    int64_t seconds, nanoseconds;
-};
-
-/** The store's present stamp; all zero when there is no image. One system call. */
-void oci_store_stamp(struct oci_store *s, struct oci_stamp *out);
-
 /** One entry per image in index.json. Return: 0 or a negative status. */
 int oci_store_list(struct oci_store *s,
                    int (*each)(const char *name, const char *digest, void *user), void *user,

@@ -278,10 +278,11 @@ static enum init_stage enter_program(const struct start *s, bool moves, int *rep
         return INIT_STAGE_CWD;
     (void)setsid();
 
-    die_first();
-    unblock_signals();
+    /* Before others of its kind can write to its memory, which die_first() makes possible. */
     if (s->is_strict && forbid_clone3() < 0)
         return INIT_STAGE_FILTER;
+    die_first();
+    unblock_signals();
     environ = s->envp; /* so that the program's own PATH is searched */
     (void)execvp(s->argv[0], s->argv);
     return INIT_STAGE_EXEC;
