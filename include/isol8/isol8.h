@@ -157,6 +157,26 @@ typedef struct isol8_audit_options {
 
 ISOL8_API void isol8_audit_options_init(isol8_audit_options *opts);
 
+/* Fetching code from a URL (request field code_url) before it runs. The operator's network settings
+ * of the host (fixed hosts, allowed addresses, certificates, upstream proxy) apply, too. */
+typedef struct isol8_remote_options {
+    size_t size;
+    bool enabled;                       /* default false */
+    const char *const *allowed_schemes; /* none: "https" alone */
+    size_t n_allowed_schemes;
+    const char *const *allowed_hosts; /* patterns as in allow; none: every host */
+    size_t n_allowed_hosts;
+    const char *const *blocked_hosts; /* patterns; win. The address guard holds regardless */
+    size_t n_blocked_hosts;
+    uint64_t max_code_size;   /* bytes, decoded; default 10485760 */
+    int64_t fetch_timeout_ms; /* of the whole fetch; default 30000 */
+    bool require_hash;        /* default false */
+    bool enable_cache;        /* default true: of fetches whose hash was given */
+    int64_t cache_ttl;        /* seconds, default 3600 */
+} isol8_remote_options;
+
+ISOL8_API void isol8_remote_options_init(isol8_remote_options *opts);
+
 typedef struct isol8_options {
     size_t size;
     const char *mode;         /* "ephemeral" (default): a fresh sandbox for each execution;
@@ -191,6 +211,7 @@ typedef struct isol8_options {
     bool build_images;                /* default true: a missing base image is built when needed */
     bool debug;                       /* the host logs debug lines from now on */
     const isol8_audit_options *audit; /* NULL: none; copied */
+    const isol8_remote_options *remote_code; /* NULL: disabled; copied */
 } isol8_options;
 
 ISOL8_API void isol8_options_init(isol8_options *opts);
@@ -278,12 +299,15 @@ typedef struct isol8_file {
 
 typedef struct isol8_request {
     size_t size;
-    const char *code;      /* exactly one of code and cmd; code may hold NUL bytes */
-    size_t code_size;      /* bytes of code */
-    const char *cmd;       /* run as bash -c CMD in the runtime's image */
-    const char *runtime;   /* "python", "node", "bun", "deno", "bash", "agent"; required */
-    int64_t timeout_ms;    /* 0: the engine's */
-    const isol8_pair *env; /* of setup script and main command; may replace any variable */
+    const char *code;             /* exactly one of code, code_url, cmd; code may hold NUL bytes */
+    size_t code_size;             /* bytes of code */
+    const char *code_url;         /* fetched first, then treated as code */
+    const char *code_hash;        /* SHA-256 in hex that the fetched bytes must have; NULL: any */
+    bool allow_insecure_code_url; /* permits http, if the allowed schemes have it, too */
+    const char *cmd;              /* run as bash -c CMD in the runtime's image */
+    const char *runtime;          /* "python", "node", "bun", "deno", "bash", "agent"; required */
+    int64_t timeout_ms;           /* 0: the engine's */
+    const isol8_pair *env;        /* of setup script and main command; may replace any variable */
     size_t n_env;
     const char *file_extension; /* with its dot; NULL: the runtime's */
     const void *stdin_data;     /* NULL with stdin_open false: end of file at once */
@@ -360,6 +384,8 @@ ISOL8_API bool isol8_result_truncated(const isol8_result *res);
 ISOL8_API const char *isol8_result_execution_id(const isol8_result *res);
 ISOL8_API const char *isol8_result_container_id(const isol8_result *res);
 ISOL8_API const char *isol8_result_runtime(const isol8_result *res);
+/** SHA-256 in hex of the code or command that ran; "" when it was not known yet. */
+ISOL8_API const char *isol8_result_code_hash(const isol8_result *res);
 /** Time of completion, ISO 8601 UTC with milliseconds. */
 ISOL8_API const char *isol8_result_timestamp(const isol8_result *res);
 ISOL8_API void isol8_result_usage(const isol8_result *res, isol8_usage *out);
@@ -595,6 +621,7 @@ ISOL8_API int isol8_exec(isol8_host *host, const isol8_exec_options *opts, int *
 typedef struct isol8_cleanup_options {
     size_t size;
     bool images;                                        /* also the image store */
+    bool cache;                                         /* also the cache of fetched code */
     bool force;                                         /* also sandboxes whose owner lives */
     bool dry_run;                                       /* only report */
     void (*found)(const isol8_owned *item, void *user); /* may be NULL */
@@ -608,6 +635,7 @@ typedef struct isol8_cleanup_report {
     size_t sandboxes_in_use; /* left alone: their owner lives */
     size_t images;
     size_t images_failed;
+    size_t cached; /* files of the cache that were removed (dry_run: found) */
 } isol8_cleanup_report;
 
 ISOL8_API void isol8_cleanup_options_init(isol8_cleanup_options *opts);
