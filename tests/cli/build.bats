@@ -372,15 +372,15 @@ END'
 # ---- What makes an image outdated -----------------------------------------------------------------
 
 @test "another script, another package, another runtime, a new base: built again; --force always" {
-    isol8 build --base python --install six --setup one --tag again
+    isol8 build --base python --install six --setup ': one' --tag again
     is "$status" 0
     first=$(image again:latest)
-    isol8 build --base python --install six --setup one --tag again
+    isol8 build --base python --install six --setup ': one' --tag again
     was_current again
-    isol8 build --base python --install six --setup two --tag again
+    isol8 build --base python --install six --setup ': two' --tag again
     second=$(image again:latest)
     [ "$second" != "$first" ]
-    isol8 build --base python --install six,idna --setup two --tag again
+    isol8 build --base python --install six,idna --setup ': two' --tag again
     third=$(image again:latest)
     [ "$third" != "$second" ]
     isol8 run --net none --image again -e 'import idna, six'
@@ -388,18 +388,18 @@ END'
 
     isol8 setup --force python
     is "$status" 0
-    isol8 build --base python --install six,idna --setup two --tag again
+    isol8 build --base python --install six,idna --setup ': two' --tag again
     was_built again
     is "$(config again:latest '.config.Labels["org.isol8.base.digest"]')" "$(image isol8:python)"
-    isol8 build --base python --install six,idna --setup two --tag again
+    isol8 build --base python --install six,idna --setup ': two' --tag again
     was_current again
 
     base=$(image isol8:python)
-    isol8 build --base python --install six,idna --setup two --tag again --force
+    isol8 build --base python --install six,idna --setup ': two' --tag again --force
     was_built again
     has "$err" "- Building python: "
     [ "$(image isol8:python)" != "$base" ]
-    isol8 build --base bash --setup two --tag again
+    isol8 build --base bash --setup ': two' --tag again
     is "$status" 0
     is "$(config again:latest '.config.Labels["org.isol8.runtime"]')" bash
     nothing_half_made
@@ -416,13 +416,57 @@ END'
     is "$out" jq-
 }
 
+# ---- What a run makes of them ---------------------------------------------------------------------
+
+@test "run takes the image that has the packages, and installs only what is missing" {
+    isol8 build --base python --install six,idna --tag has-both
+    is "$status" 0
+    isol8 build --base python --install six,idna,certifi --tag has-more
+    is "$status" 0
+    # No network: what is not in the image could not be installed.
+    isol8 run --net none --install six -e 'import six, idna; print(six.__file__)'
+    has "$out" /usr/local/
+    isol8 run --net none --json --install idna --install six -e 'import six; print(1)'
+    is "$status" 0
+    isol8 run --net none --install pygments -e 'import pygments'
+    is "$status" 1
+    has "$err" "Package install failed"
+    isol8 run --image has-both --install six --install pygments --net filtered \
+        -e 'import six, pygments; print(six.__file__, pygments.__file__)'
+    has "$out" "/usr/local/"
+    has "$out" "/sandbox/"
+}
+
+@test "the script of an image runs before the code, then that of the run" {
+    isol8 build --base bash --setup 'echo image; echo made >made' --tag scripted
+    isol8 run --image scripted --cmd 'cat made; ls -A'
+    is "$out" "image
+made
+made"
+    isol8 run --image scripted --setup 'cat made; echo run' --cmd 'echo code'
+    is "$out" "image
+made
+run
+code"
+    isol8 run --image scripted --no-stream --cmd 'echo code'
+    is "$out" code
+    isol8 build --base bash --setup 'echo broken >&2; exit 5' --tag scripted
+    isol8 run --image scripted --cmd 'echo code'
+    is "$status" 5
+    is "$err" "broken
+[ERR] Setup script failed (exit code 5)"
+    isol8 run --image scripted --no-stream --cmd 'echo code'
+    is "$status" 1
+    is "$err" "[ERR] Setup script failed (exit code 5): broken"
+}
+
 # ---- Images of the configuration ------------------------------------------------------------------
 
 @test "setup builds prebuiltImages, and again when packages or script change" {
-    echo 'echo from a file' >script.sh
+    echo 'echo from a file' >type # bash has a builtin of this name
     cat >isol8.config.json <<'END'
 { "prebuiltImages": [
-    { "tag": "pre-py", "runtime": "python", "installPackages": ["six", "idna"], "setupScript": "script.sh" },
+    { "tag": "pre-py", "runtime": "python", "installPackages": ["six", "idna"], "setupScript": "type" },
     { "tag": "pre-sh", "runtime": "bash", "installPackages": [], "setupScript": "a=1\necho \"$a\"" },
     { "tag": "pre-node", "runtime": "node", "installPackages": ["is-number"] } ] }
 END
@@ -434,7 +478,7 @@ END
     has "$err" "[OK] pre-sh (bash: setup script)"
     [[ "$err" != *pre-node* ]]
     # A project's file names no files of the machine: this is text.
-    is "$(config pre-py:latest '.config.Labels["org.isol8.setup"]')" script.sh
+    is "$(config pre-py:latest '.config.Labels["org.isol8.setup"]')" type
     is "$(config pre-sh:latest '.config.Labels["org.isol8.setup"]')" $'a=1\necho "$a"'
 
     isol8 setup python bash
