@@ -14,7 +14,9 @@
  * more, and ten thousand executions at once are ten threads and a list. One thread for each is
  * chosen over one loop for all because starting a run makes a sandbox, and may build an image:
  * that would hold up all others of a shared loop. A thread ends when its lane has nothing more to
- * do.
+ * do. Threads are started by a thread of their own, the starter: pthread_create() waits for the
+ * process's memory map, which the children that sandboxes begin with hold for milliseconds at a
+ * time, and two hundred such waits on the JavaScript thread were more than a second.
  *
  * The way back is one thread-safe function for each environment. Finished jobs collect in
  * js->over; the function is called when the first one comes, and takes all. It keeps the process
@@ -25,8 +27,7 @@
  *
  * The end. An environment that closes (a worker that stops, the main thread at exit) is taken out
  * of the way first: from then on its jobs are released unsettled, since there is no JavaScript left
- * to tell. Its structure lives on until the last of them. Threads block all signals: those are the
- * program's own.
+ * to tell. Its structure lives on until the last of them.
  */
 #include "bindings/node/addon/lane.h"
 
@@ -54,17 +55,24 @@ struct js {
 struct lane {
     struct job *first;
     struct job *last;
-    unsigned threads;
+    unsigned threads; /* at work, or to be started */
     unsigned max;
-    bool is_dropped; /* the last thread frees it */
+    unsigned to_start; /* of them */
+    struct lane *next; /* in lanes.to_start */
+    bool is_dropped;   /* the last thread frees it */
 };
 
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t idle; /* the last thread ended */
-    unsigned threads;
+    pthread_cond_t idle;   /* the last thread ended */
+    pthread_cond_t wanted; /* to_start has something, or everything is closing */
+    unsigned threads;      /* of all lanes, and the starter */
+    struct lane *to_start; /* lanes that want threads */
+    bool has_starter;
     bool is_closing;
-} lanes = { .mutex = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER };
+} lanes = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+            .idle = PTHREAD_COND_INITIALIZER,
+            .wanted = PTHREAD_COND_INITIALIZER };
 
 void lane_lock(void)
 {
@@ -303,7 +311,8 @@ static void *work_off(void *data)
     return NULL;
 }
 
-static int start_thread(struct lane *lane)
+/* Detached, with all signals blocked: they are the program's own. */
+static int start_thread(void *(*main)(void *), void *data)
 {
     pthread_attr_t attr;
     sigset_t all, old;
@@ -314,16 +323,92 @@ static int start_thread(struct lane *lane)
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int r = pthread_create(&thread, &attr, work_off, lane);
+    int r = pthread_create(&thread, &attr, main, data);
     (void)pthread_attr_destroy(&attr);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return r;
 }
 
+/* A thread that was counted could not be started. With others at work its job only has to wait;
+ * alone it would wait for ever. lane_lock() held. */
+static void give_up_thread(struct lane *lane, int errnum)
+{
+    lane->threads--;
+    lanes.threads--;
+    for (struct job *job; lane->threads == 0 && (job = pop(lane)) != NULL;) {
+        job->status = job->err.status = ISOL8_E_SYS;
+        job->err.sys_errno = errnum;
+        (void)snprintf(job->err.msg, sizeof(job->err.msg), "cannot start a thread: %s",
+                       strerrordesc_np(errnum));
+        job_post(job);
+    }
+}
+
+static struct lane *next_to_start(void)
+{
+    struct lane *lane = lanes.to_start;
+
+    if (lane != NULL && --lane->to_start == 0)
+        lanes.to_start = lane->next;
+    return lane;
+}
+
+/* The starter. At the end it works off what nobody has begun, which then only says so. */
+static void *start_threads(void *data)
+{
+    (void)data;
+    lane_lock();
+    for (;;) {
+        struct lane *lane = next_to_start();
+        if (lane == NULL && lanes.is_closing)
+            break;
+        if (lane == NULL) {
+            (void)pthread_cond_wait(&lanes.wanted, &lanes.mutex);
+            continue;
+        }
+        bool is_closing = lanes.is_closing;
+        lane_unlock();
+        int r = 0;
+        if (is_closing)
+            (void)work_off(lane);
+        else
+            r = start_thread(work_off, lane);
+        lane_lock();
+        if (r != 0)
+            give_up_thread(lane, r);
+    }
+    lanes.has_starter = false;
+    if (--lanes.threads == 0)
+        (void)pthread_cond_broadcast(&lanes.idle);
+    lane_unlock();
+    return NULL;
+}
+
+/* One thread more for a lane; lane_lock() held. */
+static void want_thread(struct lane *lane)
+{
+    if (!lanes.has_starter) {
+        int r = start_thread(start_threads, NULL);
+        if (r != 0) {
+            lane->threads++;
+            lanes.threads++;
+            give_up_thread(lane, r);
+            return;
+        }
+        lanes.has_starter = true;
+        lanes.threads++;
+    }
+    lane->threads++;
+    lanes.threads++;
+    if (lane->to_start++ == 0) {
+        lane->next = lanes.to_start;
+        lanes.to_start = lane;
+    }
+    (void)pthread_cond_signal(&lanes.wanted);
+}
+
 void lane_submit(struct lane *lane, struct job *job)
 {
-    int r = 0;
-
     lane_lock();
     job->next = NULL;
     if (lane->last != NULL)
@@ -331,23 +416,8 @@ void lane_submit(struct lane *lane, struct job *job)
     else
         lane->first = job;
     lane->last = job;
-    if (lane->threads < lane->max) {
-        lane->threads++;
-        lanes.threads++;
-        r = start_thread(lane);
-    }
-    if (r != 0) {
-        lane->threads--;
-        lanes.threads--;
-        /* With others at work it only has to wait; alone, it would wait for ever. */
-        if (lane->threads == 0 && lane_withdraw(lane, job)) {
-            job->status = job->err.status = ISOL8_E_SYS;
-            job->err.sys_errno = r;
-            (void)snprintf(job->err.msg, sizeof(job->err.msg), "cannot start a thread: %s",
-                           strerrordesc_np(r));
-            job_post(job);
-        }
-    }
+    if (lane->threads < lane->max)
+        want_thread(lane);
     lane_unlock();
 }
 
@@ -378,6 +448,7 @@ bool lane_close(long ms)
     until.tv_sec += ms / 1000;
     lane_lock();
     lanes.is_closing = true;
+    (void)pthread_cond_signal(&lanes.wanted);
     while (lanes.threads > 0 && r == 0)
         r = pthread_cond_timedwait(&lanes.idle, &lanes.mutex, &until);
     bool is_idle = lanes.threads == 0;
