@@ -9,6 +9,16 @@ const check = require("./lib/check.js");
 const native = require("./lib/native.js");
 const { EventStream } = require("./lib/stream.js");
 
+const TIMED_OUT = "--- EXECUTION TIMED OUT ---";
+
+// Programs look for this line in stderr, as the original puts it there.
+function markTimeout(result) {
+  if (result.verdict === "timeout" && !result.stderr.endsWith(TIMED_OUT)) {
+    result.stderr = result.stderr === "" ? TIMED_OUT : `${result.stderr}\n${TIMED_OUT}`;
+  }
+  return result;
+}
+
 class DockerIsol8 {
   #engine;
   #remoteCode;
@@ -42,7 +52,7 @@ class DockerIsol8 {
 
   async execute(request) {
     const checked = check.executionRequest(request, this.#remoteCode);
-    return JSON.parse(await native.execute(this.#engine, checked));
+    return markTimeout(JSON.parse(await native.execute(this.#engine, checked)));
   }
 
   executeStream(request) {

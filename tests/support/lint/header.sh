@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# header.sh CC BUILD_DIR - the public header compiles alone as strict C11 and as C++
+# header.sh CC BUILD_DIR NODE_INCLUDE - the public header compiles alone as strict C11 and as C++
 # shellcheck source=tests/support/lint/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -20,9 +20,10 @@ fi
 # Every private header as well: each must include what it uses.
 n=1
 while read -r file; do
+    [[ $file != bindings/* || -f $3/node_api.h ]] || continue # their headers are not installed
     n=$((n + 1))
     printf '#include "%s"\n' "$file" >"$dir/b.c"
-    "$cc" -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -Wall -Wextra -Werror -Wno-unused-function \
+    "$cc" -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -isystem "$3" -Wall -Wextra -Werror -Wno-unused-function \
         -fsyntax-only "$dir/b.c" || problem "$file does not compile alone"
 done < <(sources "${modules[@]}" | grep '\.h$')
 finish "$n headers"

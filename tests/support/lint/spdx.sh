@@ -13,6 +13,7 @@ done < <({
     sources "${modules[@]}" include tests docs
     find . -path './build*' -prune -o \( -name CMakeLists.txt -o -name '*.cmake' -o -name '*.sh' \
         -o -name '*.bats' \) -print
+    find bindings tests \( -name '*.js' -o -name '*.mjs' -o -name '*.ts' -o -name '*.map' \) -print
     find scripts .ci -type f
 })
 finish "$n files"
