@@ -43,7 +43,7 @@ export async function finish() {
   }
   if (failed > 0) {
     console.log(`# ${failed} of ${tests.length} failed`);
-    process.exitCode = 1;
+    process.exit(1); // what failed may still be waiting
   }
 }
 

@@ -9,10 +9,10 @@
  *
  * The end comes in one of two ways, and either does the whole work. When the last environment
  * closes, its clean-up hook calls host_leave(). process.exit() need not close any: then exit(3) or
- * quick_exit(3) calls end_with_process(). Executions are cancelled, the threads get a moment to remove
- * their sandboxes, then engines and host are freed. If a thread does not come back in time (an
- * image is being built), the process ends all the same: what it leaves is removed by the kernel,
- * by the sandboxes themselves and by the next start, as after a crash.
+ * quick_exit(3) calls end_with_process(). Executions are cancelled, the threads get a moment to
+ * remove their sandboxes, then engines and host are freed. If a thread does not come back in time
+ * (an image is being built), the process ends all the same: what it leaves is removed by the
+ * kernel, by the sandboxes themselves and by the next start, as after a crash.
  */
 #include "bindings/node/addon/host.h"
 

@@ -59,7 +59,8 @@ struct stream {
     int64_t deadline_ms; /* on the monotonic clock, 0: no event has come yet */
     struct chunk *first;
     struct chunk *last;
-    size_t bytes;
+    struct chunk **last_link; /* what points to it, since it may move */
+    size_t bytes;             /* that the list takes */
     pthread_cond_t room;
     bool is_over;
     bool is_let_go;
@@ -137,13 +138,33 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* What a chunk costs is what its room costs: a list of many small ones has a ceiling as well. */
+static struct chunk *chunk_resize(struct stream *s, struct chunk *old, size_t room)
+{
+    struct chunk *c = realloc(old, sizeof(*c) + room);
+
+    if (c == NULL)
+        return NULL;
+    s->bytes += old == NULL ? sizeof(*c) + room : room - c->room;
+    c->room = room;
+    return c;
+}
+
+/* Put text behind text of the same kind. */
 static bool join(struct stream *s, const isol8_event *event)
 {
     struct chunk *c = s->last;
 
     if (c == NULL || c->type != event->type || c->phase != event->phase ||
-        c->is_marker != event->is_marker || c->room - c->size < event->size)
+        c->is_marker != event->is_marker || c->size + event->size > JOIN_MAX)
         return false;
+    if (c->room - c->size < event->size) {
+        size_t room = 2 * (c->size + event->size);
+        c = chunk_resize(s, c, room < JOIN_MAX ? room : JOIN_MAX);
+        if (c == NULL)
+            return false;
+        *s->last_link = s->last = c;
+    }
     memcpy(c->data + c->size, event->data, event->size);
     c->size += event->size;
     return true;
@@ -154,12 +175,9 @@ static void append(struct stream *s, const isol8_event *event)
 {
     bool is_text = event->type == ISOL8_EVENT_STDOUT || event->type == ISOL8_EVENT_STDERR;
 
-    if (is_text && join(s, event))
+    if (is_text && event->size > 0 && join(s, event))
         return;
-    /* A second text in a row announces many: make room for them. */
-    bool is_more = is_text && s->last != NULL && s->last->type == event->type;
-    size_t room = is_more && event->size < JOIN_MAX ? JOIN_MAX : event->size;
-    struct chunk *c = malloc(sizeof(*c) + room);
+    struct chunk *c = chunk_resize(s, NULL, event->size);
     if (c == NULL) {
         stop(s);
         return;
@@ -168,14 +186,11 @@ static void append(struct stream *s, const isol8_event *event)
                          .phase = event->phase,
                          .is_marker = event->is_marker,
                          .size = event->size,
-                         .room = room };
+                         .room = event->size };
     if (event->size > 0)
         memcpy(c->data, event->data, event->size);
-    if (s->last != NULL)
-        s->last->next = c;
-    else
-        s->first = c;
-    s->last = c;
+    s->last_link = s->last != NULL ? &s->last->next : &s->first;
+    *s->last_link = s->last = c;
 }
 
 static void wake_reader(struct stream *s)
@@ -205,7 +220,6 @@ void stream_put(struct stream *s, const isol8_event *event)
         s->deadline_ms = now_ms() + s->timeout_ms + LAG_MS;
     if (!s->is_let_go) {
         append(s, event);
-        s->bytes += event->size;
         wake_reader(s);
     }
     bool is_full = s->bytes >= QUEUE_MAX;
