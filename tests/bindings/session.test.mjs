@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // session.test.mjs - mode persistent, prepared sandboxes, start and stop.
 import { createHash, randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
 
-import { assert, cgroupParent, collect, finish, isol8, test, text } from "./harness.mjs";
+import { assert, cgroupParent, collect, finish, isol8, program, test, text } from "./harness.mjs";
 
 const { DockerIsol8, configureHost } = isol8;
 await configureHost({ cgroupParent });
@@ -25,6 +26,29 @@ test("one sandbox for all executions, until stop()", async () => {
   assert.equal(fresh.stdout, "gone");
   await engine.stop();
   await engine.stop();
+});
+
+test("the sandbox's id is known while its first execution runs", async () => {
+  const engine = new DockerIsol8({ mode: "persistent" });
+  const stream = engine.executeStream({ runtime: "bash", cmd: "echo up; sleep 0.2" });
+  await stream.next();
+  assert.match(engine.containerId, /^[0-9a-f]{64}$/);
+  await collect(stream);
+  await engine.stop();
+  assert.equal(engine.containerId, null);
+  assert.equal(new DockerIsol8().containerId, null);
+});
+
+test("a program that does not stop its session leaves nothing", async () => {
+  const end = await program(`
+    const engine = new isol8.DockerIsol8({ mode: "persistent" });
+    await engine.execute({ runtime: "bash", cmd: "sleep 100 >/dev/null 2>&1 & echo" });
+    await new isol8.DockerIsol8({ poolSize: 3 }).start({ prewarm: { runtimes: ["bash"] } });
+    console.log("ready");`).end;
+  assert.equal(end.stdout, "ready\n", end.stderr);
+  assert.equal(end.code, 0);
+  const state = process.env.ISOL8_STATE_ROOT ?? "/run/isol8";
+  assert.deepEqual(readdirSync(`${state}/sandboxes`), []);
 });
 
 test("putFile and getFile carry any bytes, 10 MiB as well", async () => {

@@ -85,6 +85,7 @@ static bool read_options(napi_env env, napi_value value, isol8_options *o,
 
 static void engine_destroy(struct engine *e)
 {
+    (void)pthread_mutex_destroy(&e->id_mutex);
     lane_free(e->runs);
     lane_free(e->files);
     lane_free(e->controls);
@@ -99,6 +100,7 @@ static struct engine *engine_new(unsigned max_concurrent)
         return NULL;
     e->kind = engine_kind;
     e->refs = 1;
+    (void)pthread_mutex_init(&e->id_mutex, NULL);
     e->runs = lane_new(max_concurrent);
     e->files = lane_new(1);
     e->controls = lane_new(CONTROLS_MAX);
@@ -205,6 +207,28 @@ struct engine *engine_of(napi_env env, napi_value value)
     return e;
 }
 
+void engine_note_id(struct engine *e)
+{
+    char id[65];
+
+    if (!e->is_persistent)
+        return;
+    (void)pthread_mutex_lock(&e->id_mutex);
+    (void)isol8_container_id(e->handle, id);
+    lane_lock();
+    memcpy(e->container_id, id, sizeof(id));
+    lane_unlock();
+    (void)pthread_mutex_unlock(&e->id_mutex);
+}
+
+bool engine_wants_id(const struct engine *e)
+{
+    lane_lock();
+    bool is_unknown = e->is_persistent && e->container_id[0] == '\0';
+    lane_unlock();
+    return is_unknown;
+}
+
 static void on_collected(napi_env env, void *data, void *hint)
 {
     (void)env;
@@ -228,6 +252,7 @@ napi_value engine_create(napi_env env, napi_callback_info info)
         keep_done(&keep);
         return NULL;
     }
+    bool is_persistent = options.mode != NULL && strcmp(options.mode, "persistent") == 0;
     host = host_get(&err);
     if (host != NULL)
         e = engine_new(options.max_concurrent);
@@ -240,6 +265,7 @@ napi_value engine_create(napi_env env, napi_callback_info info)
         return NULL;
     }
     e->timeout_ms = options.timeout_ms;
+    e->is_persistent = is_persistent;
     lane_lock();
     e->next = engines;
     engines = e;
@@ -339,7 +365,10 @@ napi_value engine_start(napi_env env, napi_callback_info info)
 
 static void stop_work(struct job *job)
 {
-    job->status = isol8_stop(((struct task *)job)->engine->handle, &job->err);
+    struct engine *e = ((struct task *)job)->engine;
+
+    job->status = isol8_stop(e->handle, &job->err);
+    engine_note_id(e);
 }
 
 napi_value engine_stop(napi_env env, napi_callback_info info)
@@ -416,14 +445,17 @@ napi_value engine_container_id(napi_env env, napi_callback_info info)
 {
     size_t argc = 1;
     napi_value argv[1], id = NULL;
-    char text[65];
+    char text[sizeof(((struct engine *)NULL)->container_id)];
 
     if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok)
         return NULL;
     struct engine *e = engine_of(env, argv[0]);
     if (e == NULL)
         return NULL;
-    if (isol8_container_id(e->handle, text))
+    lane_lock();
+    memcpy(text, e->container_id, sizeof(text));
+    lane_unlock();
+    if (text[0] != '\0')
         id = value_text(env, text);
     else
         (void)napi_get_null(env, &id);

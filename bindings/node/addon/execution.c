@@ -46,6 +46,8 @@ static int drive(struct execution *x, isol8_run *run)
         int r = isol8_run_next(run, &event, &x->job.err);
         if (r < 0)
             return r;
+        if (engine_wants_id(x->engine))
+            engine_note_id(x->engine);
         if (r == 1 && x->stream != NULL)
             stream_put(x->stream, &event);
         /* The only way for poll() to fail here is a signal, and those are blocked. */
@@ -84,6 +86,7 @@ static void execution_work(struct job *job)
         (void)drive(x, run); /* isol8_run_finish() tells the failure again */
         (void)publish(x, NULL);
         job->status = isol8_run_finish(run, &result, &job->err);
+        engine_note_id(x->engine);
     }
     take_result(x, result);
     isol8_result_free(result);
