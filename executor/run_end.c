@@ -197,12 +197,25 @@ static void queue_stream_end(struct isol8_run *r, int i)
         run_queue(r, stream_types[i], ISOL8_PHASE_CODE, o->chunk.data, true);
 }
 
+/* The original's callers look for it at the end of the captured stderr, on a line of its own. */
+static void mark_timeout(struct isol8_run *r)
+{
+    struct buf *text = &r->streams[1].captured;
+
+    if (!r->facts.timed_out || r->facts.setup_failed || !r->streams[1].capture)
+        return;
+    if (text->len > 0 && text->data[text->len - 1] != '\n')
+        (void)buf_adds(text, "\n");
+    (void)buf_adds(text, "--- EXECUTION TIMED OUT ---");
+}
+
 static void queue_end_events(struct isol8_run *r)
 {
     char code[16];
 
     queue_stream_end(r, 0);
     queue_stream_end(r, 1);
+    mark_timeout(r);
     r->facts.truncated = r->streams[0].is_truncated || r->streams[1].is_truncated;
     exec_result_judge(r->result, &r->facts);
     if (r->error.status == 0 && !r->facts.setup_failed) {

@@ -372,7 +372,8 @@ typedef struct isol8_usage {
 
 typedef struct isol8_result isol8_result;
 
-/** Captured text of a stream; @size may be NULL. Masked and limited; NUL-terminated. */
+/** Captured text of a stream; @size may be NULL. Masked and limited; NUL-terminated. After a
+ * timeout the last line of stderr is "--- EXECUTION TIMED OUT ---". */
 ISOL8_API const char *isol8_result_stdout(const isol8_result *res, size_t *size);
 ISOL8_API const char *isol8_result_stderr(const isol8_result *res, size_t *size);
 ISOL8_API int isol8_result_exit_code(const isol8_result *res);

@@ -15,101 +15,12 @@
  *
  * Prints one line a case for people and, last, a JSON object with all numbers in milliseconds.
  */
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/mem.h"
-#include "base/path.h"
 #include "base/text.h"
-#include "executor/host.h"
-#include "oci/rootfs.h"
-#include "oci/seccomp/seccomp.h"
-#include "oci/userns.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_bundle.h"
 
 enum { RUNS_MAX = 500, CASES = 2 };
-
-struct bundle {
-    char dir[128];
-    char id[32];
-    int userns_fd;
-    struct oci_image image;
-    struct oci_rootfs rootfs;
-};
-
-/* ---- The baseline's bundle
- * ------------------------------------------------------------------------ */
-
-static void write_config(const struct bundle *b, struct isol8_host *h, const char *args)
-{
-    static const char init[] = "\"args\":[\"" OCI_INIT_PATH "\"]";
-    struct buf json = BUF_INIT(1 << 20);
-    char userns[48], cgroups[64], path[192], memory[256], cpu[256];
-    isol8_error err;
-    struct cgroup cg;
-
-    if (cgroup_create(&cg, h->cgroups, "isol8-bench", b->id, &err) < 0)
-        bench_die("cgroup", &err);
-    (void)cgroup_dir(&cg, "memory", memory, sizeof(memory));
-    (void)cgroup_dir(&cg, "cpu", cpu, sizeof(cpu));
-    cgroup_done(&cg);
-    struct oci_bind binds[] = { { memory, "/sys/fs/cgroup/memory", true },
-                                { cpu, "/sys/fs/cgroup/cpu", true } };
-    (void)snprintf(userns, sizeof(userns), "/proc/%d/fd/%d", getpid(), b->userns_fd);
-    (void)snprintf(cgroups, sizeof(cgroups), "/isol8-bench/%s", b->id);
-    struct oci_spec spec = {
-        .cgroups_path = cgroups,
-        .userns_path = userns,
-        .userns_base = OCI_USERNS_FIRST + (OCI_USERNS_RANGES - 1) * OCI_USERNS_SIZE,
-        .readonly_rootfs = true,
-        .sandbox_bytes = 512u << 20,
-        .tmp_bytes = 256u << 20,
-        .seccomp = oci_seccomp_strict(),
-        .search_path = "/usr/local/bin:/usr/bin:/bin",
-        .binds = binds,
-        .n_binds = ARRAY_LEN(binds),
-    };
-    if (oci_spec_write(&spec, &json, &err) < 0)
-        bench_die("config.json", &err);
-    char *at = strstr(json.data, init);
-    (void)snprintf(path, sizeof(path), "%s/config.json", b->dir);
-    FILE *f = fopen(path, "we");
-    if (at == NULL || f == NULL)
-        bench_die("config.json", NULL);
-    fprintf(f, "%.*s\"args\":%s%s", (int)(at - json.data), json.data, args, at + strlen(init));
-    (void)fclose(f);
-    buf_done(&json);
-}
-
-static void make_bundle(struct bundle *b, struct isol8_host *h, const char *image)
-{
-    const char *layers[OCI_LAYERS_MAX + 1], *what = "";
-    isol8_error err;
-    char root[160];
-
-    (void)snprintf(b->dir, sizeof(b->dir), "/run/isol8-bench-%d", getpid());
-    (void)snprintf(b->id, sizeof(b->id), "bench%d", getpid());
-    (void)snprintf(root, sizeof(root), "%s/rootfs", b->dir);
-    if (mkdir(b->dir, 0711) < 0 || mkdir(root, 0711) < 0)
-        bench_die(b->dir, NULL);
-    b->userns_fd = oci_userns_create(OCI_USERNS_FIRST + (OCI_USERNS_RANGES - 1) * OCI_USERNS_SIZE,
-                                     &err);
-    if (b->userns_fd < 0 || exec_skeleton(h, &layers[0], &err) < 0 ||
-        oci_store_get(h->store, image, &b->image, &err) < 0)
-        bench_die(image, &err);
-    for (size_t i = 0; i < b->image.n_layers; i++)
-        layers[i + 1] = b->image.layer_dirs[i];
-    if (oci_rootfs_plan(&b->rootfs, b->dir, h->data_root, layers, b->image.n_layers + 1, 0, -1, 0,
-                        0, &err) < 0)
-        bench_die("rootfs", &err);
-    /* Our own namespace from here on, as the runtime's is in the product. */
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
-        oci_rootfs_mount(&b->rootfs, &what) < 0)
-        bench_die("mount", NULL);
-}
 
 /* ---- Timing
  * ----------------------------------------------------------------------------------------- */
@@ -129,11 +40,11 @@ static void summarise(struct series *s, size_t n)
 
 static double time_runc(const struct bundle *b, struct isol8_host *h, const char *args)
 {
+    const char *argv[9];
     char root[160];
 
-    (void)snprintf(root, sizeof(root), "%s/runc", b->dir);
-    write_config(b, h, args); /* runc removed the cgroups that the last one made */
-    const char *argv[] = { "runc", "--root", root, "run", "--bundle", b->dir, b->id, NULL };
+    bundle_configure(b, h, args);
+    bundle_command(b, root, argv);
     return bench_command(argv);
 }
 
@@ -166,7 +77,7 @@ int main(int argc, char **argv)
     static struct series cold = { .name = "isol8 run --cmd true" };
     static struct series inside = { .name = "python3 -c print, inside" };
     static struct series cold_python = { .name = "isol8 run -e print (python)" };
-    struct bundle b = { .userns_fd = -1 };
+    struct bundle b;
     struct isol8_host *h = NULL;
     isol8_error err;
     uint64_t n = 20;
@@ -177,7 +88,8 @@ int main(int argc, char **argv)
     }
     if (isol8_host_open(&h, NULL, &err) < 0)
         bench_die("host", &err);
-    make_bundle(&b, h, "isol8:python");
+    bundle_private_mounts();
+    bundle_make(&b, h, "isol8:python", 0);
     const char *cmd[] = { argv[1], "run", "--runtime", "python", "--cmd", "true", NULL };
     const char *hello[] = { argv[1], "run", "-e", "print('hello')", NULL };
     for (size_t i = 0; i < n + 2; i++) { /* the first two warm caches and do not count */
@@ -201,11 +113,7 @@ int main(int argc, char **argv)
            "\"isol8_python_ms\":%.3f,\"python_inside_ms\":%.3f,\"python_ratio\":%.4f}\n",
            (size_t)n, runc.p50, cold.p50, ratio, cold_python.p50, inside.p50, python_ratio);
 
-    (void)umount2(b.rootfs.target, MNT_DETACH);
-    (void)path_remove_tree(AT_FDCWD, b.dir, NULL);
-    (void)cgroup_remove(h->cgroups, "isol8-bench", b.id, NULL);
-    cgroup_remove_parent(h->cgroups, "isol8-bench");
-    oci_image_done(&b.image);
+    bundle_remove(&b, h);
     isol8_host_free(h);
     return 0;
 }

@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_bundle.h"
 
 enum { RUNS_MAX = 1000, INTERVAL_MS = 250, AT_ONCE = 100, WAITING = 16 };
 
@@ -252,6 +253,42 @@ static void measure_burst(const struct what *w, struct burst *b)
     printf("  p95 / (0.95 x CPU time): %.2f\n", b->s.p95 / (0.95 * b->cpu_ms));
 }
 
+/* The same number of bare "runc run" at once, each on a bundle of its own: what the machine does
+ * without us. */
+static double measure_bare_burst(void)
+{
+    static struct bundle bundles[AT_ONCE];
+    int pidfds[AT_ONCE];
+    isol8_error err;
+
+    bundle_private_mounts();
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        bundle_make(&bundles[i], host, "isol8:bash", i);
+        bundle_configure(&bundles[i], host, "[\"bash\",\"-c\",\"true\"]");
+    }
+    uint64_t start = clock_now_ns();
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        struct proc_args args = PROC_ARGS_INIT;
+        const char *argv[9];
+        char root[160];
+        bundle_command(&bundles[i], root, argv);
+        args.file = "runc";
+        args.argv = argv;
+        if (proc_spawn(&args, &pidfds[i], NULL, &err) < 0)
+            bench_die("runc", &err);
+    }
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        if (proc_wait(pidfds[i], &err) != 0)
+            bench_die("a bare runc run failed", NULL);
+        (void)fd_close(pidfds[i]);
+    }
+    double ms = (double)(clock_now_ns() - start) / 1e6;
+    for (unsigned i = 0; i < AT_ONCE; i++)
+        bundle_remove(&bundles[i], host);
+    printf("bare runc run: bash true, %d at once: %.1f a second\n", AT_ONCE, AT_ONCE * 1000.0 / ms);
+    return AT_ONCE * 1000.0 / ms;
+}
+
 /* ---- Stop ----------------------------------------------------------------------------------- */
 
 static double measure_stop(void)
@@ -294,6 +331,7 @@ int main(int argc, char **argv)
         measure_burst(&whats[i], &bursts[i]);
     }
     double stop_ms = measure_stop();
+    double bare_rate = measure_bare_burst();
     isol8_host_free(host);
 
     printf("{");
@@ -308,6 +346,6 @@ int main(int argc, char **argv)
         printf("\"perSecond\":%.1f,\"atOncePerSecond\":%.1f,\"atOnceCpuMs\":%.0f},", rate[i],
                AT_ONCE * 1000.0 / bursts[i].wall_ms, bursts[i].cpu_ms);
     }
-    printf("\"stopMs\":%.0f}\n", stop_ms);
+    printf("\"bareAtOncePerSecond\":%.1f,\"stopMs\":%.0f}\n", bare_rate, stop_ms);
     return 0;
 }

@@ -258,6 +258,37 @@ static void test_strings(void **state)
     engine.n_secret_env = 0;
 }
 
+static void test_agent_flags(void **state)
+{
+    auto_buf struct buf out = BUF_INIT(INIT_STRINGS_MAX);
+    struct oci_image image = { 0 };
+    struct init_exec counts;
+    isol8_request rq = code("do it; $(reboot)");
+    struct exec_plan p;
+
+    (void)state;
+    rq.runtime = "agent";
+    rq.agent_flags = "--model 'a b' ; rm";
+    engine.host_network = true;
+    assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
+    engine.host_network = false;
+    assert_int_equal(exec_plan_paths(&p, &rq, 0, NULL), 0);
+    assert_int_equal(exec_plan_strings(&p, &engine, &rq, &image, false, &out, &counts, NULL), 0);
+    static const char want[] = "--model\0a b\0;\0rm\0-p\0do it; $(reboot)\0";
+    assert_non_null(memmem(out.data, out.len, want, sizeof(want) - 1));
+    exec_plan_done(&p);
+
+    rq.agent_flags = "'open";
+    engine.host_network = true;
+    assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), ISOL8_E_INVAL);
+    engine.host_network = false;
+    exec_plan_done(&p);
+    rq = code("x"); /* other runtimes ignore the flags */
+    rq.agent_flags = "'open";
+    assert_int_equal(exec_plan_make(&p, &engine, &rq, NULL), 0);
+    exec_plan_done(&p);
+}
+
 static void test_strings_ceiling(void **state)
 {
     auto_buf struct buf out = BUF_INIT(100);
@@ -295,13 +326,10 @@ static void test_detect(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_workdir),
-        cmocka_unit_test(test_source),
-        cmocka_unit_test(test_extension),
-        cmocka_unit_test(test_paths_and_variables),
-        cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_strings_ceiling),
+        cmocka_unit_test(test_workdir),     cmocka_unit_test(test_source),
+        cmocka_unit_test(test_extension),   cmocka_unit_test(test_paths_and_variables),
+        cmocka_unit_test(test_plan),        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_agent_flags), cmocka_unit_test(test_strings_ceiling),
         cmocka_unit_test(test_detect),
     };
 
