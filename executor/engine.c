@@ -116,6 +116,8 @@ struct pool_kind *exec_engine_kind(struct isol8_engine *e, const struct sandbox_
         if (k != NULL)
             all[e->n_kinds++] = k;
     }
+    if (k != NULL)
+        pool_hold(k);
     (void)pthread_mutex_unlock(&e->mutex);
     return k;
 }
@@ -194,8 +196,10 @@ int isol8_start(isol8_engine *e, const isol8_start_options *opts, isol8_error *e
         if (k != NULL)
             kinds[n++] = k;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         pool_wait_full(kinds[i]);
+        pool_release(kinds[i]);
+    }
     return 0;
 }
 

@@ -67,8 +67,8 @@ struct isol8_engine {
 /** Check the options and copy them into the engine, whose host is set. */
 int exec_engine_set_options(struct isol8_engine *e, const isol8_options *o, isol8_error *err);
 
-/** The pool's kind for sandboxes made by @args, joined on first use. NULL: not pooled, or no
- * memory for it. */
+/** The pool's kind for sandboxes made by @args, joined on first use, and held for the caller, who
+ * calls pool_release(). NULL: not pooled, or no memory for it. */
 struct pool_kind *exec_engine_kind(struct isol8_engine *e, const struct sandbox_args *args);
 
 /** False in a process that inherited the engine by fork(), with the error filled in. */

@@ -31,6 +31,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "executor/background.h"
+#include "executor/failpoint.h"
 #include "executor/keeper.h"
 
 enum {
@@ -38,7 +39,6 @@ enum {
     BACKOFF_MS = 100,        /* after the first failure to refill */
     BACKOFF_MS_MAX = 30000,  /* doubled up to this */
     IDLE_MS = 5 * 60 * 1000, /* nobody asked for the kind: its sandboxes go */
-    REMOVE_MS = 30000,       /* for a runtime to end by itself */
 };
 #define HOT_NS UINT64_C(100000000) /* requests closer than this: refill at once */
 #define MS_NS UINT64_C(1000000)
@@ -48,6 +48,7 @@ struct pool_kind {
     struct exec_pool *pool;
     struct sandbox_args args; /* its strings are the kind's own */
     unsigned users;           /* engines that joined */
+    unsigned holders;         /* runs and calls that have a pointer to it */
     unsigned target;          /* ready ones wanted */
     struct sandbox *first, **last;
     unsigned ready;
@@ -65,6 +66,8 @@ struct exec_pool {
     pthread_mutex_t mutex; /* guards everything below, and all kinds */
     pthread_cond_t changed;
     struct pool_kind *kinds;
+    struct removal *removals, **last_removal; /* under way, oldest first */
+    uint64_t n_retired;                       /* so far; each removal's number */
     unsigned removing;
     bool has_timer; /* the trimming timer is armed */
     struct evl_timer timer;
@@ -80,24 +83,20 @@ struct removal {
     struct background_job job;
     struct exec_pool *pool;
     struct sandbox *sandbox;
+    uint64_t number;
+    struct removal *next, **link; /* among the pool's */
 };
 
 static void trim_later(struct exec_pool *p);
 
 /* ---- Removal ------------------------------------------------------------------------------- */
 
-/* Wait for the runtime to clean up, but not for ever. */
 static void remove_now(struct exec_pool *p, struct sandbox *sb)
 {
-    struct pollfd end = { .fd = sb->runtime_pidfd, .events = POLLIN };
     isol8_error err;
 
     if (sb->state != SANDBOX_CLOSING)
         exec_sandbox_close(sb);
-    if (sb->runtime_pidfd >= 0 && poll(&end, 1, REMOVE_MS) == 0) {
-        proc_kill(sb->init_pidfd);
-        proc_kill(sb->runtime_pidfd);
-    }
     if (exec_sandbox_remove(sb, &err) < 0)
         log_warn(&p->host->log, "pool: cannot remove a sandbox id=%.12s: %s", sb->id, err.msg);
     exec_sandbox_free(sb);
@@ -109,11 +108,27 @@ static void carry_out_removal(struct background_job *job)
     struct exec_pool *p = r->pool;
 
     remove_now(p, r->sandbox);
-    free(r);
     (void)pthread_mutex_lock(&p->mutex);
     p->removing--;
+    *r->link = r->next;
+    if (r->next != NULL)
+        r->next->link = r->link;
+    else
+        p->last_removal = r->link;
     (void)pthread_cond_broadcast(&p->changed);
     (void)pthread_mutex_unlock(&p->mutex);
+    free(r);
+}
+
+/* The caller holds the mutex. */
+static void number_removal(struct exec_pool *p, struct removal *r, struct sandbox *sb)
+{
+    *r = (struct removal){ .job.fn = carry_out_removal, .pool = p, .sandbox = sb };
+    r->number = ++p->n_retired;
+    r->link = p->last_removal;
+    *r->link = r;
+    p->last_removal = &r->next;
+    p->removing++;
 }
 
 bool pool_retire(struct exec_pool *p, struct sandbox *sb, unsigned pending_max)
@@ -125,7 +140,7 @@ bool pool_retire(struct exec_pool *p, struct sandbox *sb, unsigned pending_max)
     (void)pthread_mutex_lock(&p->mutex);
     bool ok = p->removing < pending_max;
     if (ok)
-        p->removing++;
+        number_removal(p, r, sb);
     (void)pthread_mutex_unlock(&p->mutex);
     if (!ok) {
         free(r);
@@ -134,7 +149,6 @@ bool pool_retire(struct exec_pool *p, struct sandbox *sb, unsigned pending_max)
     /* Now, so that many end side by side. */
     if (sb->state != SANDBOX_CLOSING)
         exec_sandbox_close(sb);
-    *r = (struct removal){ .job.fn = carry_out_removal, .pool = p, .sandbox = sb };
     background_post(p->host->background, &r->job);
     return true;
 }
@@ -224,7 +238,7 @@ static void forget_kinds(struct exec_pool *p)
 {
     for (struct pool_kind **at = &p->kinds; *at != NULL;) {
         struct pool_kind *k = *at;
-        if (k->users > 0 || k->ready + k->wanted + k->waiting > 0) {
+        if (k->users + k->holders > 0 || k->ready + k->wanted + k->waiting > 0) {
             at = &k->next;
             continue;
         }
@@ -253,6 +267,25 @@ void pool_leave(struct pool_kind *k)
     retire_list(p, list);
 }
 
+void pool_hold(struct pool_kind *k)
+{
+    (void)pthread_mutex_lock(&k->pool->mutex);
+    k->holders++;
+    (void)pthread_mutex_unlock(&k->pool->mutex);
+}
+
+void pool_release(struct pool_kind *k)
+{
+    struct exec_pool *p = k == NULL ? NULL : k->pool;
+
+    if (p == NULL)
+        return;
+    (void)pthread_mutex_lock(&p->mutex);
+    k->holders--;
+    forget_kinds(p);
+    (void)pthread_mutex_unlock(&p->mutex);
+}
+
 static unsigned being_made_for_nobody(const struct exec_pool *p)
 {
     unsigned n = 0;
@@ -265,7 +298,9 @@ static unsigned being_made_for_nobody(const struct exec_pool *p)
 void pool_settle(struct exec_pool *p)
 {
     (void)pthread_mutex_lock(&p->mutex);
-    while (p->removing > 0 || being_made_for_nobody(p) > 0)
+    /* Others go on meanwhile, and may never all have finished at the same moment. */
+    uint64_t last = p->n_retired;
+    while ((p->removals != NULL && p->removals->number <= last) || being_made_for_nobody(p) > 0)
         (void)pthread_cond_wait(&p->changed, &p->mutex);
     (void)pthread_mutex_unlock(&p->mutex);
 }
@@ -282,7 +317,7 @@ static int make_ready(struct isol8_host *h, const struct sandbox_args *args, str
     if (r < 0)
         return r;
     (*out)->stamp = stamp;
-    r = exec_sandbox_wait_ready(*out, CREATE_MS, err);
+    r = exec_sandbox_wait_ready(*out, failpoint_ms(CREATE_MS), err);
     if (r == 0)
         r = exec_sandbox_prepare(*out, err);
     if (r < 0) {
@@ -603,6 +638,7 @@ int pool_new(struct exec_pool **out, struct isol8_host *h, isol8_error *err)
     if (p == NULL)
         return err_nomem(err);
     p->host = h;
+    p->last_removal = &p->removals;
     evl_timer_init(&p->timer, on_timer);
     p->pressure = (struct evl_io){ .fn = on_pressure, .fd = -1 };
     (void)pthread_mutex_init(&p->mutex, NULL);

@@ -39,7 +39,11 @@ bool pool_is_kind(const struct pool_kind *kind, const struct sandbox_args *args)
  * to linger is over. */
 void pool_leave(struct pool_kind *kind);
 
-/** Wait until nothing is on its way out: removals, and sandboxes made for nobody. */
+/** Keep the kind itself from going while a run or a call uses it, beside what joined it. */
+void pool_hold(struct pool_kind *kind);
+void pool_release(struct pool_kind *kind); /* NULL is fine */
+
+/** Wait for what is on its way out by now: removals, and sandboxes made for nobody. */
 void pool_settle(struct exec_pool *p);
 
 /** Make what is missing, without waiting. */

@@ -299,6 +299,7 @@ void run_free(struct isol8_run *r)
         exec_sandbox_free(r->sandbox);
     }
     run_leave(r);
+    pool_release(r->kind);
     cgroup_exec_done(&r->cgroup);
     for (int i = 0; i < 2; i++) {
         output_done(&r->streams[i]);
