@@ -5,19 +5,23 @@
  * Theory of operation. A child of init copies between the sandbox's file and a pipe whose other end
  * is ours, so the host never opens a file of the sandbox, and every byte written is charged to it.
  * Both ends of the pipe and init's answer are polled together: a program that bends the path, fills
- * the disk or kills the copying child makes the transfer fail, never hang.
+ * the disk or kills the copying child makes the transfer fail, never hang. One that stops the child
+ * and lets it go on now and then has a little time for each byte, and no more.
  */
 #include "executor/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "executor/failpoint.h"
 #include "executor/initlink.h"
 #include "executor/session.h"
 
@@ -26,7 +30,8 @@ enum {
     TRANSFER_ID = 1,
     PIPE_BYTES = 1 << 20, /* asked for; what the kernel gives is enough */
     PATH_BYTES_MAX = 4095,
-    IDLE_MS = 60000, /* without a byte or an answer for so long: given up */
+    PATIENCE_MS = 60000,    /* for the sandbox, in all, and ... */
+    BYTES_PER_MS_MIN = 256, /* ... more of it for every so many bytes */
     FILE_MODE = 0644,
 };
 #define MEMORY_FILE_MAX ((size_t)256 << 20)
@@ -67,16 +72,32 @@ static int take_answer(int channel, struct init_done *out, isol8_error *err)
     return r;
 }
 
-static int wait_for(struct pollfd *p, nfds_t n, isol8_error *err)
-{
-    int r;
+struct patience {
+    uint64_t waited_ns; /* for the sandbox */
+    uint64_t bytes;     /* moved meanwhile */
+};
 
-    do {
-        r = poll(p, n, IDLE_MS);
-    } while (r < 0 && errno == EINTR);
+/* @on_sandbox: it is its turn. Otherwise it is the caller's own descriptor that is waited for, as
+ * long as it takes. */
+static int wait_for(struct pollfd *p, nfds_t n, bool on_sandbox, struct patience *w,
+                    isol8_error *err)
+{
+    uint64_t start_ns = clock_now_ns();
+    uint64_t all_ms = (uint64_t)failpoint_ms(PATIENCE_MS) + w->bytes / BYTES_PER_MS_MIN;
+    uint64_t waited_ms = w->waited_ns / 1000000;
+    uint64_t left_ms = waited_ms < all_ms ? all_ms - waited_ms : 0;
+
+    int r = poll(p, n, !on_sandbox ? -1 : left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+    if (on_sandbox)
+        w->waited_ns += clock_now_ns() - start_ns;
+    if (r < 0 && errno == EINTR) {
+        for (nfds_t i = 0; i < n; i++)
+            p[i].revents = 0;
+        return 0;
+    }
     if (r == 0)
-        return err_set(err, ISOL8_E_TIMEOUT, "the sandbox did not answer within %d s",
-                       IDLE_MS / 1000);
+        return err_set(err, ISOL8_E_TIMEOUT, "the sandbox did not do its part within %d s",
+                       (int)(all_ms / 1000));
     return r < 0 ? err_sys(err, errno, "cannot wait for a transfer") : 0;
 }
 
@@ -98,6 +119,7 @@ static int open_pipe(int ends[2], int ours, isol8_error *err)
 struct feeding {
     int from; /* the file */
     int pipe; /* write end; -1 once everything is written, or nobody reads */
+    struct patience patience;
     char chunk[CHUNK_BYTES];
     size_t len, at;
 };
@@ -119,10 +141,12 @@ static int feed(struct feeding *f, isol8_error *err)
     if (f->pipe < 0 || f->at == f->len)
         return 0;
     ssize_t n = fd_write_nosigpipe(f->pipe, f->chunk + f->at, f->len - f->at);
-    if (n >= 0)
+    if (n >= 0) {
         f->at += (size_t)n;
-    else if (n != -EAGAIN && n != -EINTR)
+        f->patience.bytes += (uint64_t)n;
+    } else if (n != -EAGAIN && n != -EINTR) {
         f->pipe = fd_close(f->pipe); /* the copier gave up: its answer says why */
+    }
     return 0;
 }
 
@@ -135,7 +159,7 @@ static int drive_put(int channel, struct feeding *f, struct init_done *done, iso
             { .fd = has_data ? f->pipe : -1, .events = POLLOUT },
             { .fd = !has_data && f->pipe >= 0 ? f->from : -1, .events = POLLIN },
         };
-        int r = wait_for(p, ARRAY_LEN(p), err);
+        int r = wait_for(p, ARRAY_LEN(p), has_data || f->pipe < 0, &f->patience, err);
         if (r == 0 && p[0].revents != 0) {
             r = take_answer(channel, done, err);
             if (r != 0)
@@ -173,6 +197,7 @@ struct fetching {
     int to;
     uint64_t room; /* bytes that may still come */
     bool ended;
+    struct patience patience;
 };
 
 static int fetch(struct fetching *f, const char *path, isol8_error *err)
@@ -189,6 +214,7 @@ static int fetch(struct fetching *f, const char *path, isol8_error *err)
                        "descriptor",
                        path);
     f->room -= (uint64_t)n;
+    f->patience.bytes += (uint64_t)n;
     int r = fd_write_all(f->to, chunk, (size_t)n);
     return r < 0 ? err_sys(err, -r, "cannot write what was read from file %s in container", path)
                  : 0;
@@ -202,7 +228,7 @@ static int drive_get(int channel, struct fetching *f, const char *path, struct i
     while (!answered || !f->ended) {
         struct pollfd p[] = { { .fd = answered ? -1 : channel, .events = POLLIN },
                               { .fd = f->ended ? -1 : f->pipe, .events = POLLIN } };
-        int r = wait_for(p, ARRAY_LEN(p), err);
+        int r = wait_for(p, ARRAY_LEN(p), true, &f->patience, err);
         if (r == 0 && p[0].revents != 0) {
             r = take_answer(channel, done, err);
             answered = r == 1;
