@@ -211,7 +211,7 @@ int initlink_parse(const void *packet, size_t n, struct initlink_answer *out, is
                    head.type);
 }
 
-static void close_received(struct msghdr *msg)
+void initlink_drop_fds(struct msghdr *msg)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -246,6 +246,6 @@ int initlink_receive(int sock, struct initlink_answer *out, isol8_error *err)
         return 0;
     if (n <= 0)
         return err_set(err, ISOL8_E_STATE, "the sandbox is gone");
-    close_received(&msg);
+    initlink_drop_fds(&msg);
     return initlink_parse(packet, (size_t)n, out, err);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -59,6 +60,9 @@ struct initlink_answer {
     struct init_exited exited;
     struct init_done done;
 };
+
+/** Close the descriptors that came with a received packet. */
+void initlink_drop_fds(struct msghdr *msg);
 
 /** Check and decode one packet of @n bytes. Return: 1, or ISOL8_E_PROTOCOL. */
 int initlink_parse(const void *packet, size_t n, struct initlink_answer *out, isol8_error *err);

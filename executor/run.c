@@ -116,7 +116,7 @@ static bool pop_event(struct isol8_run *r, isol8_event *ev)
 static void give_up(struct isol8_run *r)
 {
     if (r->session == NULL && r->sandbox != NULL) {
-        proc_kill(r->sandbox->init_pidfd);
+        exec_sandbox_kill(r->sandbox);
         proc_kill(r->sandbox->runtime_pidfd);
     }
     if (r->command_runs && r->error.status == 0)

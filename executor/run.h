@@ -154,6 +154,7 @@ struct isol8_run {
     unsigned numbers[RUN_COMMANDS_MAX]; /* of the cgroups made */
     unsigned n_numbers;
     bool command_runs;                      /* an EXEC was sent and has not been answered */
+    uint32_t command;                       /* its id */
     struct cgroup_counters counters_before; /* of the session, when the main command started */
     uint64_t cpu_before_us;
     bool has_exited;
@@ -187,6 +188,7 @@ int run_execute(struct isol8_run *r, uint32_t id, int in, const struct buf *stri
 int run_on_answer(struct isol8_run *r);
 int run_on_get_data(struct isol8_run *r);
 void run_read_counters(struct isol8_run *r);
+bool run_hit_memory_limit(struct isol8_run *r);
 void run_keep_text(struct buf *text, const char *p, size_t n);
 int run_step_failed(struct isol8_run *r, int status, const char *what, int code, const char *why);
 

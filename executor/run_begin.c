@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "executor/failpoint.h"
 #include "executor/run.h"
 
 static void note_facts(struct isol8_run *r)
@@ -103,7 +104,7 @@ static int create(struct isol8_run *r, isol8_error *err)
         return s;
     r->state = RUN_CREATING;
     r->socket_fd = r->sandbox->socket_fd;
-    s = run_arm_timer(r, RUN_CREATE_MS, err);
+    s = run_arm_timer(r, failpoint_ms(RUN_CREATE_MS), err);
     if (s == 0)
         s = run_watch(r, r->socket_fd, RUN_SRC_SOCKET, EPOLLIN, err);
     if (s == 0)
@@ -144,7 +145,7 @@ static int acquire(struct isol8_run *r, isol8_error *err)
         return take_prepared(r, sb, err);
     case POOL_WAIT:
         r->state = RUN_WAITING;
-        return run_arm_timer(r, RUN_CREATE_MS, err);
+        return run_arm_timer(r, failpoint_ms(RUN_CREATE_MS), err);
     case POOL_MISS:
         break;
     }

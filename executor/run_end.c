@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "executor/audit.h"
+#include "executor/failpoint.h"
 #include "executor/keeper.h"
 #include "executor/run.h"
 #include "oci/seccomp/seccomp.h"
@@ -40,7 +41,8 @@ static void enter_closing(struct isol8_run *r)
     r->is_draining = false;
     r->get_fd = run_close_fd(r, r->get_fd);
     r->stdin_fd = run_close_fd(r, r->stdin_fd);
-    (void)run_arm_timer(r, RUN_CLOSE_MS, NULL); /* without it a stuck runtime would be waited for */
+    (void)run_arm_timer(r, failpoint_ms(RUN_CLOSE_MS),
+                        NULL); /* without it a stuck runtime would be waited for */
 }
 
 static bool is_to_be_kept(const struct isol8_run *r)

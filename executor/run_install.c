@@ -96,12 +96,9 @@ int run_install_ended(struct isol8_run *r, const struct init_exited *e)
     drain(r);
     if (e->errnum != 0)
         return install_failed(r, 127, "the image has no package manager");
-    if (code != 0) {
-        struct cgroup_counters c;
-        bool oom = cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0 &&
-                   c.oom_kills > r->counters_before.oom_kills;
-        return install_failed(r, code, oom ? "the memory limit was reached" : "");
-    }
+    if (code != 0)
+        return install_failed(r, code,
+                              run_hit_memory_limit(r) ? "the memory limit was reached" : "");
     /* Nothing of the package manager may go on under the rules that were its own. */
     if (cgroup_exec_kill(&r->sandbox->cgroup, &r->cgroup, &r->error) < 0)
         return run_fail(r, r->error.status);

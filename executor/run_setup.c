@@ -77,11 +77,8 @@ static int setup_failed(struct isol8_run *r, int code)
     char text[80];
 
     if (r->is_buffered) {
-        struct cgroup_counters c;
-        bool oom = cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0 &&
-                   c.oom_kills > r->counters_before.oom_kills;
         return run_step_failed(r, ISOL8_E_INVAL, "Setup script failed", code,
-                               oom ? "the memory limit was reached" : "");
+                               run_hit_memory_limit(r) ? "the memory limit was reached" : "");
     }
     (void)snprintf(text, sizeof(text), "Setup script failed (exit code %d)", code);
     run_queue(r, ISOL8_EVENT_ERROR, ISOL8_PHASE_SETUP, text, false);

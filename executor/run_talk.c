@@ -283,6 +283,7 @@ int run_execute(struct isol8_run *r, uint32_t id, int in, const struct buf *stri
     if (s != 0)
         return run_fail(r, s < 0 ? s : err_set(&r->error, ISOL8_E_SYS, "init does not answer"));
     r->command_runs = true;
+    r->command = id;
     return 0;
 }
 
@@ -355,6 +356,19 @@ void run_read_counters(struct isol8_run *r)
         }
     }
     unlock_sandbox(r);
+}
+
+/* Whether a program was killed for memory since the run began, or in its sandbox at all. */
+bool run_hit_memory_limit(struct isol8_run *r)
+{
+    struct cgroup_counters c;
+
+    if (!lock_sandbox(r))
+        return false;
+    bool hit = cgroup_read_counters(&r->sandbox->cgroup, &c, NULL) == 0 &&
+               c.oom_kills > r->counters_before.oom_kills;
+    unlock_sandbox(r);
+    return hit;
 }
 
 /* ---- Output files -------------------------------------------------------------------------------
@@ -438,7 +452,7 @@ static int start_collecting(struct isol8_run *r)
     if (r->result->files == NULL)
         return run_fail(r, err_nomem(&r->error));
     r->state = RUN_COLLECTING;
-    int s = run_arm_timer(r, RUN_COLLECT_MS, &r->error);
+    int s = run_arm_timer(r, failpoint_ms(RUN_COLLECT_MS), &r->error);
     return s < 0 ? run_fail(r, s) : fetch_next(r);
 }
 
@@ -494,15 +508,6 @@ static int command_ended(struct isol8_run *r, const struct initlink_answer *a)
     return main_command_ended(r, &a->exited);
 }
 
-/* The command that an EXITED may be about in the present state. */
-static bool is_awaited(const struct isol8_run *r, uint32_t id)
-{
-    return r->command_runs && (id == RUN_MAIN_ID      ? r->state >= RUN_RUNNING
-                               : id == RUN_SETUP_ID   ? r->state >= RUN_SETUP
-                               : id == RUN_INSTALL_ID ? r->state >= RUN_INSTALLING
-                                                      : false);
-}
-
 static int on_done(struct isol8_run *r, const struct initlink_answer *a)
 {
     if (a->id >= 1 && a->id <= r->puts_sent && r->puts_acked < r->puts_sent)
@@ -535,7 +540,7 @@ int run_on_answer(struct isol8_run *r)
         return run_fail(r, s);
     if (a.type == INIT_DONE)
         return on_done(r, &a);
-    if (is_awaited(r, a.id))
+    if (r->command_runs && a.id == r->command)
         return command_ended(r, &a);
     return run_fail(r, err_set(&r->error, ISOL8_E_PROTOCOL,
                                "the sandbox's init answered something that was not asked"));

@@ -49,6 +49,7 @@ enum {
     RANGE_TRIES_MAX = 4096, /* ids drawn before "all ranges are taken" */
     BINDS_MAX = 16,
     CONFIG_JSON_MAX = 1 << 20,
+    END_MS = 10000, /* for a runtime to end once its init should have */
 };
 
 /* ---- Steps of creation ------------------------------------------------------------------------
@@ -370,7 +371,8 @@ int exec_sandbox_create(struct sandbox **out, struct isol8_host *h, const struct
     return 0;
 }
 
-/* Receive one packet with the sender's credentials. Return: payload bytes or a negative errno. */
+/* Receive one packet with the sender's credentials; descriptors that come with it are closed.
+ * Return: payload bytes, 0 at the end of the stream, or a negative errno. */
 static ssize_t receive_signed(int fd, void *data, size_t n, struct ucred *cred)
 {
     union {
@@ -387,13 +389,27 @@ static ssize_t receive_signed(int fd, void *data, size_t n, struct ucred *cred)
 
     if (got < 0)
         return -errno;
+    initlink_drop_fds(&msg);
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
             memcpy(cred, CMSG_DATA(c), sizeof(*cred));
             is_signed = true;
         }
     }
-    return is_signed || got == 0 ? got : -EPROTO;
+    /* Every packet is signed, an empty one as well; the end is not. */
+    return is_signed == (got > 0) ? got : -EPROTO;
+}
+
+/* Whether a process is inside the sandbox: its cgroup tells. A number that the sender has left
+ * behind may belong to anybody by now, who must not be killed in its place. */
+static bool is_inside(const struct sandbox *sb, pid_t pid)
+{
+    auto_buf struct buf text = BUF_INIT(0);
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    return path_read(AT_FDCWD, path, CONFIG_JSON_MAX, &text, NULL) == 0 &&
+           strstr(buf_text(&text), sb->cgroup.path) != NULL;
 }
 
 int exec_sandbox_hello(struct sandbox *sb, isol8_error *err)
@@ -401,19 +417,24 @@ int exec_sandbox_hello(struct sandbox *sb, isol8_error *err)
     struct {
         struct init_head head;
         struct init_hello hello;
+        char more;
     } msg;
+    const ssize_t want = sizeof(msg.head) + sizeof(msg.hello);
     struct ucred cred;
     ssize_t n = receive_signed(sb->socket_fd, &msg, sizeof(msg), &cred);
 
     if (n == 0)
         return exec_sandbox_start_error(sb, err);
-    if (n != (ssize_t)sizeof(msg) || msg.head.type != INIT_HELLO ||
-        msg.hello.version != INIT_PROTO_VERSION)
+    if (n != want || msg.head.type != INIT_HELLO || msg.hello.version != INIT_PROTO_VERSION)
         return err_set(err, ISOL8_E_PROTOCOL, "the sandbox's init did not introduce itself");
 
     sb->init_pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0u);
     if (sb->init_pidfd < 0)
         return err_sys(err, errno, "cannot hold the sandbox's init");
+    if (!is_inside(sb, cred.pid)) {
+        sb->init_pidfd = fd_close(sb->init_pidfd);
+        return err_set(err, ISOL8_E_PROTOCOL, "the sandbox's init was not in the sandbox");
+    }
     drop_creation_lock(sb);
     sb->state = SANDBOX_READY;
     failpoint("hello");
@@ -484,15 +505,39 @@ int exec_sandbox_take(struct sandbox *sb, const struct cgroup_limits *limits, is
     return r;
 }
 
+static bool ends_within(int pidfd, int ms)
+{
+    struct pollfd end = { .fd = pidfd, .events = POLLIN };
+    uint64_t end_ns = clock_now_ns() + (uint64_t)ms * 1000000;
+    int r;
+
+    do {
+        int64_t left = (int64_t)(end_ns - clock_now_ns()) / 1000000;
+        r = poll(&end, 1, left < 0 ? 0 : (int)left);
+    } while (r < 0 && errno == EINTR);
+    return r > 0;
+}
+
+/* The runtime ends when pid 1 does, which was told to, or killed. Who does not obey, and whatever
+ * the runtime started after that, is killed by the cgroup; and at last the runtime itself. */
+static void end_runtime(struct sandbox *sb)
+{
+    if (sb->runtime_pidfd < 0)
+        return;
+    for (int i = 0; i < 2 && !ends_within(sb->runtime_pidfd, failpoint_ms(END_MS)); i++) {
+        cgroup_kill(&sb->cgroup);
+        if (i == 1)
+            proc_kill(sb->runtime_pidfd);
+    }
+    (void)proc_wait(sb->runtime_pidfd, NULL);
+    sb->runtime_pidfd = fd_close(sb->runtime_pidfd);
+}
+
 int exec_sandbox_start_error(struct sandbox *sb, isol8_error *err)
 {
     char text[400];
 
-    /* The reason is complete once the runtime has ended, which it does at once. */
-    if (sb->runtime_pidfd >= 0) {
-        (void)proc_wait(sb->runtime_pidfd, NULL);
-        sb->runtime_pidfd = fd_close(sb->runtime_pidfd);
-    }
+    end_runtime(sb); /* then the reason is complete */
     oci_runtime_message(sb->messages_fd, text, sizeof(text));
     return err_set(err, ISOL8_E_RUNTIME, "%s could not start the sandbox: %s",
                    sb->host->runtime.program, text[0] != '\0' ? text : "it gave no reason");
@@ -509,9 +554,11 @@ void exec_sandbox_close(struct sandbox *sb)
     failpoint("closed");
 }
 
+/* By its cgroup as well: there may be no word of pid 1 yet, or it was not pid 1 who spoke. */
 void exec_sandbox_kill(struct sandbox *sb)
 {
     proc_kill(sb->init_pidfd);
+    cgroup_kill(&sb->cgroup);
     sb->socket_fd = fd_close(sb->socket_fd);
     sb->state = SANDBOX_CLOSING;
 }
@@ -532,15 +579,13 @@ int exec_sandbox_remove(struct sandbox *sb, isol8_error *err)
 {
     if (sb->state != SANDBOX_CLOSING)
         exec_sandbox_kill(sb);
-    if (sb->runtime_pidfd >= 0)
-        (void)proc_wait(sb->runtime_pidfd, NULL);
+    end_runtime(sb);
     failpoint("ended");
     exec_link_close(&sb->link);
     close_all(sb);
     drop_creation_lock(sb);
     int r = sb->id[0] == '\0' ? 0 : exec_sandbox_remove_id(sb->host, sb->id, err);
     sb->lock_fd = fd_close(sb->lock_fd);
-    oci_image_done(&sb->image);
     sb->state = SANDBOX_GONE;
     return r;
 }
@@ -557,7 +602,6 @@ int exec_sandbox_keep(struct sandbox *sb, bool is_strict, isol8_error *err)
     exec_link_abandon(&sb->link);
     close_all(sb);
     sb->lock_fd = fd_close(sb->lock_fd); /* the runtime goes on holding it */
-    oci_image_done(&sb->image);
     sb->state = SANDBOX_GONE;
     return 0;
 }
@@ -569,6 +613,7 @@ void exec_sandbox_free(struct sandbox *sb)
     if (sb->state != SANDBOX_GONE)
         (void)exec_sandbox_remove(sb, NULL); /* what is left is found by the next reaping */
     netlog_free(sb->link.log);
+    oci_image_done(&sb->image);
     free(sb);
 }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "executor/failpoint.h"
 #include "executor/packages.h"
 #include "executor/transfer.h"
 
@@ -126,7 +127,7 @@ static int make_sandbox(struct session *s, const struct exec_plan *p, isol8_erro
         return err_nomem(err);
     int r = exec_sandbox_create(&s->sandbox, s->host, &p->sandbox, err);
     if (r == 0)
-        r = exec_sandbox_wait_ready(s->sandbox, SESSION_START_MS, err);
+        r = exec_sandbox_wait_ready(s->sandbox, failpoint_ms(SESSION_START_MS), err);
     if (r == 0)
         r = exec_sandbox_take(s->sandbox, &p->limits, err);
     if (r == 0)

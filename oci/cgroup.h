@@ -102,6 +102,9 @@ uint64_t cgroup_exec_cpu_us(struct cgroup *cg, const struct cgroup_exec *x);
 
 void cgroup_exec_done(struct cgroup_exec *x);
 
+/** Kill every process of the sandbox, whatever cgroup below its own it is in. */
+void cgroup_kill(struct cgroup *cg);
+
 /** Remove the directory of execution @number. False while it has living processes. */
 bool cgroup_exec_remove(struct cgroup *cg, unsigned number);
 
