@@ -38,7 +38,11 @@
 #include "base/proc.h"
 #include "executor/audit.h"
 
-enum { READ_BYTES = 65536, NOTHING_READY = 2 };
+enum {
+    READ_BYTES = 65536,
+    NOTHING_READY = 2,
+    QUIET_MAX = 64, /* things taken in one call that made no event */
+};
 
 /* ---- Plumbing ----------------------------------------------------------------------------------
  */
@@ -268,7 +272,11 @@ static int advance(struct isol8_run *r, isol8_event *ev, isol8_error *err)
 
 int isol8_run_next(isol8_run *r, isol8_event *ev, isol8_error *err)
 {
-    while (!pop_event(r, ev)) {
+    for (int quiet = 0; !pop_event(r, ev); quiet++) {
+        /* A flood beyond the output limit makes no events, and must not keep the caller. What is
+         * left keeps the descriptor readable; except for drained pipes, which hold only so much. */
+        if (quiet >= QUIET_MAX && !r->is_draining && r->state != RUN_DONE)
+            return 0;
         if (r->state == RUN_DONE) {
             if (r->error.status == 0 || r->error_was_reported)
                 return 0;

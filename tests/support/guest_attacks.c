@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -239,6 +240,48 @@ static int cmd_open_files(int argc, char **argv)
     return 0;
 }
 
+/* stop-others: every process but itself and pid 1, again and again. */
+static int cmd_stop_others(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    printf("stopping\n");
+    (void)fflush(stdout);
+    for (;;)
+        (void)kill(-1, SIGSTOP);
+    return 0;
+}
+
+/* bend PATH TARGET: at PATH there is something else all the time, and its directory, too, is
+ * replaced by a link now and then. */
+static int cmd_bend(int argc, char **argv)
+{
+    const char *path = argc > 1 ? argv[1] : "bent/x", *target = argc > 2 ? argv[2] : "/etc/passwd";
+    const char *const links[] = { target,      "/proc/1/mem", "/dev/zero",       "/proc/self/fd/0",
+                                  "/dev/null", "/sandbox",    "/proc/1/root/etc" };
+    char dir[256], aside[264];
+
+    (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+    (void)snprintf(aside, sizeof(aside), "%s-aside", dir);
+    printf("bending\n");
+    (void)fflush(stdout);
+    for (unsigned i = 0;; i++) {
+        (void)mkdir(dir, 0755);
+        (void)symlink(links[i % 7], path);
+        (void)unlink(path);
+        (void)mkfifo(path, 0666);
+        (void)unlink(path);
+        (void)mknod(path, S_IFSOCK | 0666, 0);
+        (void)unlink(path);
+        (void)mkdir(path, 0755);
+        (void)rmdir(path);
+        (void)rename(dir, aside);
+        (void)symlink(i % 2 == 0 ? "/proc/1" : "/", dir);
+        (void)unlink(dir);
+        (void)rename(aside, dir);
+    }
+    return 0;
+}
+
 const struct guest_command guest_attacks[] = {
     { "inotify", "N [hold]", cmd_inotify },
     { "fds-in-flight", "N [hold]", cmd_fds_in_flight },
@@ -246,5 +289,7 @@ const struct guest_command guest_attacks[] = {
     { "read", "PATH", cmd_read },
     { "connect-unix", "PATH", cmd_connect_unix },
     { "open-files", "", cmd_open_files },
+    { "stop-others", "", cmd_stop_others },
+    { "bend", "PATH TARGET", cmd_bend },
     { NULL, NULL, NULL },
 };
