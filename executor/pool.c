@@ -150,6 +150,7 @@ bool pool_retire(struct exec_pool *p, struct sandbox *sb, unsigned pending_max)
     if (sb->state != SANDBOX_CLOSING)
         exec_sandbox_close(sb);
     background_post(p->host->background, &r->job);
+    failpoint("pool-retired");
     return true;
 }
 
@@ -387,6 +388,7 @@ static void make(struct background_job *job)
         k->making++;
     (void)pthread_mutex_unlock(&p->mutex);
     int r = still_wanted ? make_ready(p->host, &k->args, &sb, &err) : 0;
+    failpoint("pool-made");
 
     (void)pthread_mutex_lock(&p->mutex);
     if (still_wanted) {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/mem.h"
+#include "executor/failpoint.h"
 #include "executor/run.h"
 
 /* The script that belongs to the image, unless the session had it already. It is not tried again
@@ -60,7 +61,9 @@ int run_setup_placed(struct isol8_run *r, const struct init_done *d)
     }
     int s = exec_plan_setup_strings(&r->plan, r->engine, r->rq, &r->sandbox->image, &strings,
                                     &counts, &r->error);
-    return s < 0 ? run_fail(r, s) : run_execute(r, RUN_SETUP_ID, -1, &strings, &counts);
+    s = s < 0 ? run_fail(r, s) : run_execute(r, RUN_SETUP_ID, -1, &strings, &counts);
+    failpoint("setup");
+    return s;
 }
 
 /* Everything it wrote is in the pipes by now: it is taken before what comes next. */

@@ -78,6 +78,7 @@ int session_end(struct isol8_engine *e, isol8_error *err)
     s->is_over = true;
     if (s->sandbox != NULL && s->sandbox->state != SANDBOX_GONE) {
         exec_sandbox_close(s->sandbox);
+        failpoint("session-closed");
         r = exec_sandbox_remove(s->sandbox, err);
     }
     (void)pthread_mutex_unlock(&s->mutex);
@@ -139,6 +140,7 @@ static int make_sandbox(struct session *s, const struct exec_plan *p, isol8_erro
         return r;
     }
     s->runtime = p->runtime;
+    failpoint("session-made");
     return 0;
 }
 

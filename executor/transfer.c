@@ -184,6 +184,7 @@ int transfer_put(int channel, const char *path, int fd, isol8_error *err)
     f.pipe = ends[1];
     r = initlink_put_pipe(channel, TRANSFER_ID, path, FILE_MODE, ends[0], err);
     (void)fd_close(ends[0]);
+    failpoint("put-sent");
     if (r == 0)
         r = drive_put(channel, &f, &done, err);
     (void)fd_close(f.pipe);
@@ -251,6 +252,7 @@ int transfer_get(int channel, const char *path, int fd, uint64_t bytes_max, isol
         return r;
     r = initlink_get(channel, TRANSFER_ID, path, ends[1], err);
     (void)fd_close(ends[1]);
+    failpoint("get-sent");
     if (r == 0)
         r = drive_get(channel, &(struct fetching){ .pipe = ends[0], .to = fd, .room = bytes_max },
                       path, &done, err);

@@ -8,19 +8,15 @@
  */
 #include "tests/integration/it.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/integration/remains.h"
+
 static char config_path[256];
-static const char *state_root;
 
 /* ---- The command
  * ---------------------------------------------------------------------------------- */
@@ -40,10 +36,7 @@ static int write_config(void)
 /* This program's own host is not needed: the command opens one itself. */
 static int open_crash(void **state)
 {
-    int r = it_open(state);
-
-    state_root = getenv("ISOL8_STATE_ROOT");
-    return r != 0 || state_root == NULL ? -1 : write_config();
+    return it_open(state) != 0 ? -1 : write_config();
 }
 
 /* Start "$ISOL8 @argv..."; @fail_at may be NULL. Output goes to /dev/null, stdin is @stdin_fd. */
@@ -83,104 +76,6 @@ static const char *const run_long[] = {
 };
 static const char *const cleanup[] = { "isol8", "cleanup", "--force", NULL };
 
-/* ---- What is left
- * ----------------------------------------------------------------------------------- */
-
-static size_t count_entries(const char *name)
-{
-    char path[300];
-    struct dirent *e;
-    size_t n = 0;
-
-    (void)snprintf(path, sizeof(path), "%s/%s", state_root, name);
-    DIR *dir = opendir(path);
-    while (dir != NULL && (e = readdir(dir)) != NULL)
-        n += e->d_name[0] != '.';
-    if (dir != NULL)
-        (void)closedir(dir);
-    return n;
-}
-
-static size_t n_cgroups;
-static char a_cgroup[512];
-
-static int count_cgroup(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st, (void)where;
-    if (kind == FTW_D && strstr(path, it_cgroup_parent()) != NULL) {
-        n_cgroups++;
-        (void)snprintf(a_cgroup, sizeof(a_cgroup), "%s", path);
-    }
-    return 0;
-}
-
-/* A process with the state root among its arguments: the runtime, or what it made of itself. */
-static pid_t find_process(void)
-{
-    DIR *dir = opendir("/proc");
-    struct dirent *e;
-    pid_t found = 0;
-
-    assert_non_null(dir);
-    while (found == 0 && (e = readdir(dir)) != NULL) {
-        char path[300], args[4096];
-        if (strspn(e->d_name, "0123456789") != strlen(e->d_name))
-            continue;
-        (void)snprintf(path, sizeof(path), "/proc/%s/cmdline", e->d_name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, args, sizeof(args));
-        if (fd >= 0)
-            (void)close(fd);
-        if (n > 0 && memmem(args, (size_t)n, state_root, strlen(state_root)) != NULL)
-            found = (pid_t)strtol(e->d_name, NULL, 10);
-    }
-    (void)closedir(dir);
-    return found;
-}
-
-static void assert_nothing_left(const char *after)
-{
-    size_t n;
-
-    if (count_entries("sandboxes") + count_entries("ids") + count_entries("runc") > 0)
-        fail_msg("%s: left %zu sandboxes, %zu id ranges, %zu of the runtime", after,
-                 count_entries("sandboxes"), count_entries("ids"), count_entries("runc"));
-    n_cgroups = 0;
-    (void)nftw("/sys/fs/cgroup", count_cgroup, 32, FTW_PHYS);
-    if (n_cgroups > 0)
-        fail_msg("%s: left %zu cgroups, such as %s", after, n_cgroups, a_cgroup);
-    pid_t pid = find_process();
-    if (pid != 0)
-        fail_msg("%s: left process %d", after, (int)pid);
-    auto_free char *mounts = it_read_file("/proc/self/mountinfo", &n);
-    if (strstr(mounts, state_root) != NULL)
-        fail_msg("%s: left a mount", after);
-}
-
-/* The runtime of a killed owner ends by itself, soon, and with the last of its processes goes the
- * lock on the record. (/proc cannot tell: a process that is exiting has no arguments any more, but
- * still its files.) */
-static void until_runtime_ended(void)
-{
-    char path[300];
-    const struct dirent *e;
-
-    (void)snprintf(path, sizeof(path), "%s/sandboxes", state_root);
-    DIR *dir = opendir(path);
-    (void)alarm(60); /* a runtime that does not end fails the test, by a signal */
-    while (dir != NULL && (e = readdir(dir)) != NULL) {
-        (void)snprintf(path, sizeof(path), "%s/sandboxes/%s/record", state_root, e->d_name);
-        int fd = e->d_name[0] == '.' ? -1 : open(path, O_RDWR | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        assert_int_equal(flock(fd, LOCK_EX), 0);
-        (void)close(fd);
-    }
-    (void)alarm(0);
-    if (dir != NULL)
-        (void)closedir(dir);
-}
-
 /* ---- At each step
  * -------------------------------------------------------------------------------------- */
 
@@ -197,7 +92,7 @@ static void test_then_cleanup(void **state)
         if (wait_for(start(run_true, points[i], -1)) != 137)
             fail_msg("it was not killed at '%s'", points[i]);
         assert_int_equal(wait_for(start(cleanup, NULL, -1)), 0);
-        assert_nothing_left(points[i]);
+        it_nothing_left(points[i]);
     }
 }
 
@@ -207,9 +102,9 @@ static void test_then_next_run(void **state)
     for (size_t i = 0; i < ARRAY_LEN(points); i++) {
         if (wait_for(start(run_true, points[i], -1)) != 137)
             fail_msg("it was not killed at '%s'", points[i]);
-        until_runtime_ended();
+        it_until_runtimes_ended();
         assert_int_equal(wait_for(start(run_true, NULL, -1)), 0);
-        assert_nothing_left(points[i]);
+        it_nothing_left(points[i]);
     }
 }
 
@@ -223,7 +118,7 @@ static void test_killed_cleanup(void **state)
         assert_int_equal(wait_for(start(run_true, "cgroup", -1)), 137);
         assert_int_equal(wait_for(start(cleanup, on_the_way[i], -1)), 137);
         assert_int_equal(wait_for(start(cleanup, NULL, -1)), 0);
-        assert_nothing_left(on_the_way[i]);
+        it_nothing_left(on_the_way[i]);
     }
 }
 
@@ -238,7 +133,7 @@ static void test_many_corpses(void **state)
     for (size_t i = 0; i < ARRAY_LEN(points); i++)
         (void)wait_for(pids[i]);
     assert_int_equal(wait_for(start(cleanup, NULL, -1)), 0);
-    assert_nothing_left("many at once");
+    it_nothing_left("many at once");
 }
 
 /* ---- At any moment
@@ -258,10 +153,10 @@ static void test_random_moments(void **state)
         if (i % 2 == 0) {
             assert_int_equal(wait_for(start(cleanup, NULL, -1)), 0);
         } else {
-            until_runtime_ended();
+            it_until_runtimes_ended();
             assert_int_equal(wait_for(start(run_true, NULL, -1)), 0);
         }
-        assert_nothing_left("a random moment");
+        it_nothing_left("a random moment");
     }
 }
 
@@ -274,15 +169,15 @@ static void test_living_sandbox(void **state)
 
     (void)state;
     pid_t pid = start(run_cat, NULL, -1);
-    while (count_entries("runc") == 0)
+    while (it_count_entries("runc") == 0)
         (void)usleep(1000);
     assert_int_equal(wait_for(start(run_true, NULL, -1)), 0);
     (void)wait_for(start(gentle, NULL, -1));
-    assert_int_equal(count_entries("sandboxes"), 1);
+    assert_int_equal(it_count_entries("sandboxes"), 1);
     assert_int_equal(kill(pid, 0), 0);
     (void)wait_for(start(cleanup, NULL, -1));
     assert_int_equal(wait_for(pid), 137); /* its program was killed under it */
-    assert_nothing_left("cleanup --force of a living sandbox");
+    it_nothing_left("cleanup --force of a living sandbox");
 }
 
 /* ---- Many at once
@@ -298,7 +193,7 @@ static void test_fifty_at_once(void **state)
         pids[i] = start(run_true, NULL, -1);
     for (int i = 0; i < N; i++)
         assert_int_equal(wait_for(pids[i]), 0);
-    assert_nothing_left("fifty at once");
+    it_nothing_left("fifty at once");
 }
 
 /* Some of many are killed, while others start, end and reap. */
@@ -314,7 +209,7 @@ static void test_deaths_among_many(void **state)
     for (int i = 0; i < N; i++)
         assert_int_equal(wait_for(pids[i]), i % 3 == 0 ? 137 : 0);
     assert_int_equal(wait_for(start(cleanup, NULL, -1)), 0);
-    assert_nothing_left("deaths among many");
+    it_nothing_left("deaths among many");
 }
 
 int main(void)
