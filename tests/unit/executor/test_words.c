@@ -44,7 +44,8 @@ static void test_words(void **state)
 static void test_nothing_is_executed(void **state)
 {
     (void)state;
-    expect("$(id) `id` $HOME ; rm -rf / | cat > f & *", "$(id)|`id`|$HOME|;|rm|-rf|/|||cat|>|f|&|*");
+    expect("$(id) `id` $HOME ; rm -rf / | cat > f & *",
+           "$(id)|`id`|$HOME|;|rm|-rf|/|||cat|>|f|&|*");
     expect("\"$(id)\"", "$(id)");
 }
 
