@@ -244,7 +244,8 @@ static int dispatch(struct isol8_run *r, enum run_source src, isol8_event *ev)
         return on_timer(r);
     case RUN_SRC_CANCEL:
         return on_cancel(r);
-    case RUN_SRC_PENDING:
+    case RUN_SRC_PENDING: /* nothing is queued: it is about the beginning of the end */
+        run_set_pending(r, false);
         break;
     }
     return 0;

@@ -41,6 +41,7 @@ static void enter_closing(struct isol8_run *r)
     r->is_draining = false;
     r->get_fd = run_close_fd(r, r->get_fd);
     r->stdin_fd = run_close_fd(r, r->stdin_fd);
+    run_set_pending(r, true); /* there may be nothing left that would make an event */
     (void)run_arm_timer(r, failpoint_ms(RUN_CLOSE_MS),
                         NULL); /* without it a stuck runtime would be waited for */
 }

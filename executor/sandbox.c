@@ -644,7 +644,13 @@ static void remove_idle_parent(struct isol8_host *h)
 int exec_sandbox_remove_id(struct isol8_host *h, const char *id, isol8_error *err)
 {
     int r = oci_runtime_delete(&h->runtime, id, err);
+    if (r < 0) { /* for want of a process, perhaps: what it would do is done here */
+        cgroup_kill_all(h->cgroups, h->cgroup_parent, id);
+        cgroup_wait_empty(h->cgroups, h->cgroup_parent, id, END_MS);
+    }
     int c = cgroup_remove(h->cgroups, h->cgroup_parent, id, r < 0 ? NULL : err);
+    if (r < 0 && c == 0) /* nothing runs any more: only its notes are left */
+        r = oci_runtime_forget(&h->runtime, id, err);
 
     remove_idle_parent(h);
     failpoint("cgroup-removed");

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -108,34 +110,37 @@ static void keep_controllers(const char *super, char *out, size_t cap)
 }
 
 /* One line of mountinfo (proc(5)): ... root mount-point ... - type source super-options */
-static void add_mount(struct cgroup_host *h, char *line)
+static int add_mount(struct cgroup_host *h, char *line, isol8_error *err)
 {
     char point[128], type[16], super[128];
     char *dash = strstr(line, " - ");
 
     if (dash == NULL || h->n == CGROUP_HIERARCHIES_MAX)
-        return;
+        return 0;
     if (sscanf(dash, " - %15s %*s %127s", type, super) != 2 ||
         sscanf(line, "%*s %*s %*s %*s %127s", point) != 1)
-        return;
+        return 0;
     bool unified = strcmp(type, "cgroup2") == 0;
     if (!unified && strcmp(type, "cgroup") != 0)
-        return;
+        return 0;
 
     struct hierarchy *hi = &h->list[h->n];
     *hi = (struct hierarchy){ .is_unified = unified };
     if (!unified)
         keep_controllers(super, hi->controllers, sizeof(hi->controllers));
     if (unified ? find_unified(h) != NULL : hi->controllers[0] == '\0')
-        return;
+        return 0;
     for (unsigned i = 0; i < h->n; i++) {
         if (!unified && strcmp(h->list[i].controllers, hi->controllers) == 0)
-            return; /* the same hierarchy mounted twice */
+            return 0; /* the same hierarchy mounted twice */
     }
     (void)snprintf(hi->mount, sizeof(hi->mount), "%s", point);
     hi->fd = open(point, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (hi->fd >= 0)
+    if (hi->fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return err_sys(err, errno, "cannot open '%s'", hi->mount);
+    if (hi->fd >= 0) /* else it is mounted over, or not for us */
         h->n++;
+    return 0;
 }
 
 /* Plain v1 is rare by now; the crash tests' build can be told to do without the v2 tree. */
@@ -181,11 +186,12 @@ int cgroup_host_open(struct cgroup_host **out, isol8_error *err)
     int r = path_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, err);
     if (r == 0) {
         char *save = NULL;
-        for (char *line = strtok_r(text.data, "\n", &save); line != NULL;
+        for (char *line = strtok_r(text.data, "\n", &save); r == 0 && line != NULL;
              line = strtok_r(NULL, "\n", &save))
-            add_mount(h, line);
-        r = check_controllers(h, err);
+            r = add_mount(h, line, err);
     }
+    if (r == 0)
+        r = check_controllers(h, err);
     if (r < 0) {
         cgroup_host_free(h);
         return r;
@@ -561,6 +567,25 @@ void cgroup_kill_all(const struct cgroup_host *h, const char *parent, const char
     (void)snprintf(path, sizeof(path), "%s/%s", parent, id);
     for (unsigned i = 0; i < h->n; i++)
         (void)each_group(h->list[i].fd, path, 0, kill_group);
+}
+
+/* Documentation/admin-guide/cgroup-v2.rst: a change of cgroup.events polls as an exception. */
+void cgroup_wait_empty(const struct cgroup_host *h, const char *parent, const char *id, int ms)
+{
+    const struct hierarchy *hi = find_unified(h);
+    char path[CGROUP_PATH_MAX + 16], text[256];
+    uint64_t end_ns = clock_now_ns() + (uint64_t)ms * 1000000;
+
+    (void)snprintf(path, sizeof(path), "%s/%s/cgroup.events", parent, id);
+    auto_close int fd = hi == NULL ? -1 : openat(hi->fd, path, O_RDONLY | O_CLOEXEC);
+    struct pollfd p = { .fd = fd, .events = POLLPRI };
+    for (uint64_t now = clock_now_ns(); fd >= 0 && now < end_ns; now = clock_now_ns()) {
+        ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+        text[n > 0 ? n : 0] = '\0';
+        if (strstr(text, "populated 1") == NULL)
+            return;
+        (void)poll(&p, 1, (int)((end_ns - now) / 1000000) + 1);
+    }
 }
 
 int cgroup_remove(const struct cgroup_host *h, const char *parent, const char *id, isol8_error *err)

@@ -114,6 +114,9 @@ void cgroup_done(struct cgroup *cg);
 /** SIGKILL to every process below <parent>/<id>, in any hierarchy. For reaping. */
 void cgroup_kill_all(const struct cgroup_host *h, const char *parent, const char *id);
 
+/** Wait until <parent>/<id> holds no process, as far as the v2 tree can tell; @ms at most. */
+void cgroup_wait_empty(const struct cgroup_host *h, const char *parent, const char *id, int ms);
+
 /** Remove <parent>/<id> with its executions' cgroups everywhere; absent is fine. */
 int cgroup_remove(const struct cgroup_host *h, const char *parent, const char *id,
                   isol8_error *err);

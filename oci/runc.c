@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runc.c - driving runc, or whatever has its command line. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,11 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "oci/runtime.h"
 
-enum { MESSAGES_MAX = 8192 };
+enum { MESSAGES_MAX = 16384 };
 
 /* The runtime needs to find helpers and nothing else; no variable of the user reaches it. */
 static const char *const runtime_env[] = {
@@ -190,14 +192,41 @@ int oci_runtime_delete(const struct oci_runtime *rt, const char *id, isol8_error
     return 0;
 }
 
+int oci_runtime_forget(const struct oci_runtime *rt, const char *id, isol8_error *err)
+{
+    auto_close int root = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (root < 0)
+        return errno == ENOENT ? 0 : err_sys(err, errno, "cannot open '%s'", rt->root);
+    return path_remove_tree(root, id, err);
+}
+
+/* When Go itself gives up, for want of threads or memory, the reason comes first, and then what
+ * every thread was doing. */
+static bool is_crash(const char *line)
+{
+    static const char *const beginnings[] = { "runtime: ", "runtime/cgo: ", "fatal error: ",
+                                              "panic: " };
+
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++) {
+        if (strncmp(line, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* runc prints either plain text or logrus fields: time="..." level=error msg="...". */
 static const char *find_message(char *text)
 {
     char *last = text;
     char *save = NULL;
 
-    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        if (is_crash(line))
+            return line;
         last = line;
+    }
     char *msg = strstr(last, " msg=\"");
     if (msg == NULL)
         return last;

@@ -71,6 +71,10 @@ int oci_runtime_exec(const struct oci_runtime *rt, const struct oci_runtime_exec
 /** "runc delete --force": kill and remove whatever is left of @id. Absent is fine. */
 int oci_runtime_delete(const struct oci_runtime *rt, const char *id, isol8_error *err);
 
+/** Remove what the runtime has noted of @id, without it: for when it cannot be started. No process
+ * of the container may be left. Absent is fine. */
+int oci_runtime_forget(const struct oci_runtime *rt, const char *id, isol8_error *err);
+
 /** What the runtime said, as the cause of a failed start: its last message, without decoration. */
 void oci_runtime_message(int messages_fd, char *out, size_t cap);
 

@@ -331,9 +331,12 @@ static void test_all_at_once(void **state)
         const struct scenario *s = &scenarios[i / 2];
         pids[i] = start(s, i % 2 == 0 ? s->points[i % 3 == 0 ? 0 : 1] : NULL);
     }
+    int codes[ARRAY_LEN(pids)];
     for (size_t i = 0; i < ARRAY_LEN(pids); i++)
-        assert_int_equal(wait_for(pids[i]), i % 2 == 0 ? 137 : 0);
+        codes[i] = wait_for(pids[i]);
     clean_up();
+    for (size_t i = 0; i < ARRAY_LEN(pids); i++)
+        assert_int_equal(codes[i], i % 2 == 0 ? 137 : 0);
     it_nothing_left("all at once");
 }
 
