@@ -186,6 +186,19 @@ static size_t utf8_length(const unsigned char *p, size_t n)
     return len;
 }
 
+bool text_utf8_valid(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    for (size_t i = 0; i < n;) {
+        size_t len = utf8_length(p + i, n - i);
+        if (len == 0)
+            return false;
+        i += len;
+    }
+    return true;
+}
+
 bool text_utf8_clean(const char *text, size_t n, struct buf *out)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -42,6 +42,9 @@ bool text_next_item(const char **p, const char **item, size_t *n);
 /** Append @text with every invalid UTF-8 sequence (RFC 3629) replaced by U+FFFD; NUL stays. */
 bool text_utf8_clean(const char *text, size_t n, struct buf *out);
 
+/** Whether it is UTF-8 from end to end (RFC 3629); NUL counts as such. */
+bool text_utf8_valid(const char *text, size_t n);
+
 /** Append the base64 form (RFC 4648, section 4). */
 bool text_base64(const void *data, size_t n, struct buf *out);
 

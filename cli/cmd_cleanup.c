@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_cleanup.c - `isol8 cleanup`: remove sandboxes nobody owns any more, and on demand images. */
+/* cmd_cleanup.c - `isol8 cleanup`: remove sandboxes nobody owns any more, and on demand images
+ * and fetched code. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 enum {
     CLEANUP_FORCE,
     CLEANUP_IMAGES,
+    CLEANUP_CACHE,
     CLEANUP_YES,
     CLEANUP_DRY_RUN,
     CLEANUP_JSON,
@@ -30,6 +32,7 @@ const struct cli_opt cli_cleanup_opts[] = {
     [CLEANUP_FORCE] = { .name = "force",
                         .help = "Do not ask, and also remove what a running isol8 still uses" },
     [CLEANUP_IMAGES] = { .name = "images", .help = "Also remove the images" },
+    [CLEANUP_CACHE] = { .name = "cache", .help = "Also remove the cache of fetched code" },
     [CLEANUP_YES] = { .letter = 'y', .name = "yes", .help = "Do not ask" },
     [CLEANUP_DRY_RUN] = { .name = "dry-run", .help = "Only list what would be removed" },
     [CLEANUP_JSON] = { .name = "json",
@@ -48,11 +51,12 @@ struct failure {
 };
 
 struct cleanup {
-    bool images, force;
+    bool images, cache, force;
     isol8_owned *found;
     size_t n_found;
     struct failure *failures;
     size_t n_failures;
+    size_t n_cached; /* files of the cache that were found */
 };
 
 static void cleanup_done(struct cleanup *c)
@@ -88,6 +92,7 @@ static int call_cleanup(struct cleanup *c, isol8_host *host, bool is_dry,
 
     isol8_cleanup_options_init(&opts);
     opts.images = c->images;
+    opts.cache = c->cache;
     opts.force = c->force;
     opts.dry_run = is_dry;
     opts.found = is_dry ? on_found : NULL;
@@ -95,6 +100,8 @@ static int call_cleanup(struct cleanup *c, isol8_host *host, bool is_dry,
     opts.user = c;
     if (isol8_cleanup(host, &opts, report, &err) < 0)
         return cli_fail("%s", err.msg);
+    if (is_dry)
+        c->n_cached = report->cached;
     return 0;
 }
 
@@ -128,6 +135,8 @@ static int list_found(const struct cleanup *c)
         cli_say("Found %zu isol8 container(s) and %zu image(s)", sandboxes, images);
     else
         cli_say("Found %zu isol8 container(s)", sandboxes);
+    if (c->cache)
+        cli_say("Found %zu file(s) of fetched code", c->n_cached);
     for (size_t i = 0; i < c->n_found; i++) {
         const isol8_owned *o = &c->found[i];
         cli_local_date(o->created_ms, date);
@@ -143,13 +152,13 @@ static int list_found(const struct cleanup *c)
 }
 
 /* One line of the answer; the end of input is no. */
-static bool confirm(bool with_images)
+static bool confirm(const struct cleanup *c)
 {
     auto_buf struct buf question = BUF_INIT(256);
     char answer[ANSWER_MAX];
 
-    (void)buf_addf(&question, "Remove all these containers%s? [y/N] ",
-                   with_images ? " and images" : "");
+    (void)buf_addf(&question, "Remove all these containers%s%s? [y/N] ",
+                   c->images ? " and images" : "", c->cache ? " and the fetched code" : "");
     if (cli_put(&question) != 0 || fgets(answer, sizeof(answer), stdin) == NULL)
         return false;
     answer[strcspn(answer, " \t\r\n")] = '\0';
@@ -169,6 +178,8 @@ static void say_report(const struct cleanup *c, const isol8_cleanup_report *repo
     say_removed("container", report->sandboxes, report->sandboxes_failed);
     if (c->images)
         say_removed("image", report->images, report->images_failed);
+    if (c->cache)
+        say_removed("cached file", report->cached, 0);
     for (size_t i = 0; i < c->n_failures; i++) {
         const struct failure *f = &c->failures[i];
         cli_say("  Failed to remove %s%.*s: %s", f->item.is_image ? "image " : "", CLI_SHORT_ID,
@@ -190,17 +201,18 @@ static int for_people(struct cleanup *c, isol8_host *host, const struct cli_args
     size_t in_use = c->force ? 0 : count_in_use(c);
     int code;
 
-    if (c->n_found == 0) {
-        cli_say("No isol8 containers%s found", c->images ? " or images" : "");
+    if (c->n_found == 0 && c->n_cached == 0) {
+        cli_say("No isol8 containers%s%s found", c->images ? " or images" : "",
+                c->cache ? " or fetched code" : "");
         return 0;
     }
     code = list_found(c);
     if (code != 0)
         return code;
     say_in_use(in_use);
-    if (args->values[CLEANUP_DRY_RUN].n > 0 || in_use == c->n_found)
+    if (args->values[CLEANUP_DRY_RUN].n > 0 || (in_use == c->n_found && c->n_cached == 0))
         return 0;
-    if (!c->force && args->values[CLEANUP_YES].n == 0 && !confirm(c->images)) {
+    if (!c->force && args->values[CLEANUP_YES].n == 0 && !confirm(c)) {
         cli_say("Cleanup cancelled");
         return 0;
     }
@@ -233,11 +245,16 @@ static cJSON *owned_json(const isol8_owned *o)
     return item;
 }
 
-static void add_numbers(cJSON *root, bool is_dry, const isol8_cleanup_report *report)
+static void add_numbers(cJSON *root, const struct cleanup *c, bool is_dry,
+                        const isol8_cleanup_report *report)
 {
     (void)cJSON_AddBoolToObject(root, "dryRun", is_dry);
     (void)cJSON_AddNumberToObject(root, "removed", is_dry ? 0 : (double)report->sandboxes);
     (void)cJSON_AddNumberToObject(root, "removedImages", is_dry ? 0 : (double)report->images);
+    if (c->cache) {
+        (void)cJSON_AddNumberToObject(root, "foundCached", (double)c->n_cached);
+        (void)cJSON_AddNumberToObject(root, "removedCached", is_dry ? 0 : (double)report->cached);
+    }
     (void)cJSON_AddNumberToObject(root, "leftInUse", (double)report->sandboxes_in_use);
 }
 
@@ -259,7 +276,7 @@ static int for_programs(struct cleanup *c, isol8_host *host, const struct cli_ar
     }
     for (size_t i = 0; i < c->n_found; i++)
         (void)cJSON_AddItemToArray(found, owned_json(&c->found[i]));
-    add_numbers(root, is_dry, &report);
+    add_numbers(root, c, is_dry, &report);
     cJSON *failed = cJSON_AddArrayToObject(root, "failed");
     for (size_t i = 0; i < c->n_failures; i++) {
         cJSON *item = owned_json(&c->failures[i].item);
@@ -276,6 +293,7 @@ int cmd_cleanup(struct cli *cli, const struct cli_args *args)
     auto_conf struct conf *conf = NULL;
     auto_host isol8_host *host = NULL;
     auto_cleanup struct cleanup c = { .images = args->values[CLEANUP_IMAGES].n > 0,
+                                      .cache = args->values[CLEANUP_CACHE].n > 0,
                                       .force = args->values[CLEANUP_FORCE].n > 0 };
     isol8_cleanup_report report;
     int code = cli_config(cli, false, &conf);

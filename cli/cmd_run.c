@@ -72,7 +72,9 @@ static int ensure_image(isol8_host *host, const struct run_plan *plan)
     struct progress p = { .n_images = 0 };
     const isol8_request *rq = &plan->request;
 
-    if (plan->options.image != NULL || !is_known_runtime(rq->runtime) || is_blank(rq))
+    if (plan->options.image != NULL || !is_known_runtime(rq->runtime))
+        return 0;
+    if (rq->code_url != NULL ? !plan->remote.enabled : is_blank(rq))
         return 0;
     if (strcmp(rq->runtime, "agent") == 0 && strcmp(plan->options.network, "none") == 0)
         return 0; /* the engine refuses it without network */
@@ -134,7 +136,7 @@ static int execute(const struct cli *cli, isol8_engine *engine, const struct run
     signals_hold();
     if (signals_caught() != 0)
         return 128 + signals_caught();
-    spinner_start("Starting execution...");
+    spinner_start(plan->request.code_url != NULL ? "Fetching code..." : "Starting execution...");
     r = isol8_run_start(engine, &plan->request, plan->is_streaming ? 0 : ISOL8_RUN_CAPTURE, &run,
                         &err);
     if (r < 0) {

@@ -17,18 +17,28 @@ void progress_size(uint64_t bytes, char *out, size_t cap)
 }
 
 /* " [#####---------------]  25 % of 81.2 MB" */
-static void put_bar(const isol8_setup_progress *p, char *out, size_t cap)
+static void put_bar(uint64_t done, uint64_t total, char *out, size_t cap)
 {
     char bar[BAR_WIDTH + 1], size[32];
-    uint64_t done = p->done < p->total ? p->done : p->total;
-    double part = (double)done / (double)p->total;
+    double part = (double)(done < total ? done : total) / (double)total;
     size_t filled = (size_t)(part * BAR_WIDTH);
 
     memset(bar, '-', BAR_WIDTH);
     memset(bar, '#', filled);
     bar[BAR_WIDTH] = '\0';
-    progress_size(p->total, size, sizeof(size));
+    progress_size(total, size, sizeof(size));
     (void)snprintf(out, cap, " [%s] %3.0f%% of %s", bar, part * 100, size);
+}
+
+void progress_line(const char *what, uint64_t done, uint64_t total, char out[PROGRESS_LINE_SIZE])
+{
+    char tail[96];
+
+    if (total > 0)
+        put_bar(done, total, tail, sizeof(tail));
+    else
+        (void)snprintf(tail, sizeof(tail), ": %.1f MB", (double)done / 1e6);
+    (void)snprintf(out, PROGRESS_LINE_SIZE, "%s%s", what, tail);
 }
 
 static void building(char last[PROGRESS_LINE_SIZE], const isol8_setup_progress *now)
@@ -37,7 +47,7 @@ static void building(char last[PROGRESS_LINE_SIZE], const isol8_setup_progress *
 
     if (spinner_is_lively()) {
         if (now->total > 0)
-            put_bar(now, bar, sizeof(bar));
+            put_bar(now->done, now->total, bar, sizeof(bar));
         (void)snprintf(line, sizeof(line), "Building %s: %s%s", now->runtime, now->message, bar);
         spinner_text(line);
         return;

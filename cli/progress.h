@@ -40,6 +40,9 @@ int progress_setup(isol8_host *host, struct progress *p, const char *const *runt
  */
 int progress_build(isol8_host *host, isol8_build_options *opts, bool says_base, bool *was_current);
 
+/** "@what [#####-----]  50% of 81.2 MB", or "@what: 3.1 MB" when @total is 0. */
+void progress_line(const char *what, uint64_t done, uint64_t total, char out[PROGRESS_LINE_SIZE]);
+
 /** Append "81.2 MB". */
 void progress_size(uint64_t bytes, char *out, size_t cap);
 

@@ -48,6 +48,11 @@ enum run_opt {
     RUN_PERSISTENT,
     RUN_PERSIST,
     RUN_AGENT_FLAGS,
+    RUN_URL,
+    RUN_GITHUB,
+    RUN_GIST,
+    RUN_HASH,
+    RUN_INSECURE_URL,
     RUN_CONFIG,
     RUN_DEBUG,
     RUN_LATER /* the first of those this build does not have */
@@ -65,6 +70,10 @@ struct run_plan {
     isol8_request request;
     struct cli_pairs secrets, env;
     struct cli_list allow, deny, install;
+    isol8_remote_options remote;
+    struct cli_list schemes, allowed_hosts, blocked_hosts; /* of code from a URL */
+    char *url;                                             /* what --github or --gist stands for */
+    const char *url_hint; /* what to say when there is nothing at that address; or NULL */
     bool log_network;
     struct run_files files;
     struct buf code, setup;
@@ -86,7 +95,7 @@ int run_options(struct run_plan *plan, const struct cli_args *args, const struct
 /** Check the combination of sources; reads nothing. */
 int run_source_check(const struct cli_args *args);
 
-/** Find and read the code; settles the runtime. */
+/** Find and read the code, or where it is to be fetched; settles the runtime. */
 int run_source(struct run_plan *plan, const struct cli *cli, const struct cli_args *args);
 
 /**

@@ -13,10 +13,6 @@
 #define PIDS_MAX 4194304u         /* the kernel's own ceiling */
 #define CPU_MAX 4096
 
-#define LATER_FLAG(NAME)                                                                           \
-    {                                                                                              \
-        .name = NAME, .is_later = true                                                             \
-    }
 #define LATER_VALUE(NAME, ARG)                                                                     \
     {                                                                                              \
         .name = NAME, .arg = ARG, .is_later = true                                                 \
@@ -117,15 +113,24 @@ const struct cli_opt cli_run_opts[] = {
     [RUN_AGENT_FLAGS] = { .name = "agent-flags",
                           .arg = "<flags>",
                           .help = "Further arguments of the agent, in one string" },
+    [RUN_URL] = { .name = "url",
+                  .arg = "<url>",
+                  .help = "Fetch the code from this address; see remoteCode in the configuration" },
+    [RUN_GITHUB] = { .name = "github",
+                     .arg = "<owner/repo/ref/path>",
+                     .help = "Fetch the code from this file on GitHub; ref is one part" },
+    [RUN_GIST] = { .name = "gist",
+                   .arg = "<[owner/]id/file>",
+                   .help = "Fetch the code from this file of a gist" },
+    [RUN_HASH] = { .name = "hash",
+                   .arg = "<sha256>",
+                   .help = "Run fetched code only when it has this SHA-256" },
+    [RUN_INSECURE_URL] = { .name = "allow-insecure-code-url",
+                           .help = "Permit http, if remoteCode.allowedSchemes has it, too" },
     [RUN_CONFIG] = { .name = "config",
                      .arg = "<file>",
                      .help = "Use this configuration file and no other" },
     [RUN_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
-    LATER_VALUE("url", "<url>"),
-    LATER_VALUE("github", "<path>"),
-    LATER_VALUE("gist", "<path>"),
-    LATER_VALUE("hash", "<sha256>"),
-    LATER_FLAG("allow-insecure-code-url"),
     LATER_VALUE("host", "<url>"),
     LATER_VALUE("key", "<key>"),
     LATER_VALUE("session-id", "<id>"),
@@ -140,6 +145,7 @@ void run_plan_init(struct run_plan *plan)
     isol8_options_init(&plan->options);
     isol8_request_init(&plan->request);
     isol8_audit_options_init(&plan->audit);
+    isol8_remote_options_init(&plan->remote);
 }
 
 void run_plan_done(struct run_plan *plan)
@@ -149,6 +155,10 @@ void run_plan_done(struct run_plan *plan)
     cli_list_done(&plan->allow);
     cli_list_done(&plan->deny);
     cli_list_done(&plan->install);
+    cli_list_done(&plan->schemes);
+    cli_list_done(&plan->allowed_hosts);
+    cli_list_done(&plan->blocked_hosts);
+    free(plan->url);
     run_files_done(&plan->files);
     buf_done(&plan->code);
     buf_done(&plan->setup);
@@ -278,6 +288,36 @@ static void choose_audit(struct run_plan *plan, const struct conf *conf)
     plan->options.audit = a;
 }
 
+/* Lists that nothing needs are left alone, as their patterns would be compiled; but one that the
+ * user wrote is always looked at. */
+static struct cli_list host_list(const struct conf *conf, const char *key, bool is_needed)
+{
+    return is_needed || conf_is_set(conf, key) ? cli_conf_list(conf_value(conf, key))
+                                               : (struct cli_list){ .n = 0 };
+}
+
+static void choose_remote(struct run_plan *plan, const struct conf *conf)
+{
+    isol8_remote_options *r = &plan->remote;
+
+    r->enabled = conf_bool(conf, "remoteCode.enabled");
+    plan->schemes = cli_conf_list(conf_value(conf, "remoteCode.allowedSchemes"));
+    plan->allowed_hosts = host_list(conf, "remoteCode.allowedHosts", r->enabled);
+    plan->blocked_hosts = host_list(conf, "remoteCode.blockedHosts", r->enabled);
+    r->allowed_schemes = plan->schemes.items;
+    r->n_allowed_schemes = plan->schemes.n;
+    r->allowed_hosts = plan->allowed_hosts.items;
+    r->n_allowed_hosts = plan->allowed_hosts.n;
+    r->blocked_hosts = plan->blocked_hosts.items;
+    r->n_blocked_hosts = plan->blocked_hosts.n;
+    r->max_code_size = (uint64_t)conf_number(conf, "remoteCode.maxCodeSize");
+    r->fetch_timeout_ms = (int64_t)conf_number(conf, "remoteCode.fetchTimeoutMs");
+    r->require_hash = conf_bool(conf, "remoteCode.requireHash");
+    r->enable_cache = conf_bool(conf, "remoteCode.enableCache");
+    r->cache_ttl = (int64_t)conf_number(conf, "remoteCode.cacheTtl");
+    plan->options.remote_code = r;
+}
+
 /* One run and no other: nothing is prepared for a next one, and nothing is left to the background.
  * The image is built by the command itself, which shows how far it is. */
 static void choose_life(isol8_options *o, const struct cli_args *args)
@@ -359,6 +399,7 @@ int run_options(struct run_plan *plan, const struct cli_args *args, const struct
 
     from_config(o, conf);
     choose_audit(plan, conf);
+    choose_remote(plan, conf);
     choose_life(o, args);
     code = choose_network(o, args);
     if (code == 0) {

@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/spinner.h"
@@ -26,7 +27,8 @@
 
 #define TIMED_OUT "--- EXECUTION TIMED OUT ---"
 #define TRUNCATED "Output was truncated"
-#define EXIT_TIMEOUT 137 /* as a program that was killed */
+#define FETCH_TICK_MS 200 /* between two looks at how far a fetch is */
+#define EXIT_TIMEOUT 137  /* as a program that was killed */
 
 struct pump {
     const struct cli *cli;
@@ -38,8 +40,9 @@ struct pump {
     int file_errno;
     bool is_cancelled;
     bool is_reader_gone;
-    bool has_error; /* an error event came */
-    char last;      /* the last byte a terminal got from the program */
+    bool has_error;   /* an error event came */
+    bool is_fetching; /* code from a URL is on its way */
+    char last;        /* the last byte a terminal got from the program */
 };
 
 static void pump_done(struct pump *p)
@@ -141,6 +144,23 @@ static void watch(struct pump *p)
         cancel(p);
 }
 
+/* "Fetching code [#####---] 25 % of 3.2 MB", as long as that lasts. */
+static void show_fetch(struct pump *p)
+{
+    char line[PROGRESS_LINE_SIZE];
+    uint64_t done = 0, total = 0;
+
+    if (!p->is_fetching)
+        return;
+    p->is_fetching = isol8_run_fetching(p->run, &done, &total);
+    if (!p->is_fetching)
+        spinner_text("Starting execution...");
+    else if (done > 0) {
+        progress_line("Fetching code", done, total, line);
+        spinner_text(line);
+    }
+}
+
 /* Wait for the run (@with_run), a signal, or room in a stream that has something queued. */
 static void wait_for_work(struct pump *p, bool with_run)
 {
@@ -151,7 +171,9 @@ static void wait_for_work(struct pump *p, bool with_run)
         { .fd = stream_pending(&p->err) > 0 ? p->err.fd : -1, .events = POLLOUT },
     };
 
-    (void)poll(fds, ARRAY_LEN(fds), -1); /* EINTR: a signal, which the caller looks at anyway */
+    /* EINTR: a signal, which the caller looks at anyway. */
+    (void)poll(fds, ARRAY_LEN(fds), p->is_fetching ? FETCH_TICK_MS : -1);
+    show_fetch(p);
     stream_flush(&p->out);
     stream_flush(&p->err);
 }
@@ -317,6 +339,8 @@ static int failed(struct pump *p, const isol8_error *err)
         return 128 + signals_caught();
     if (p->is_reader_gone)
         return CLI_EXIT_EPIPE;
+    if (p->plan->url_hint != NULL && strstr(err->msg, "HTTP 404") != NULL)
+        return cli_fail("%s%s", err->msg, p->plan->url_hint);
     return cli_fail("%s", err->msg);
 }
 
@@ -331,6 +355,7 @@ static int finish(struct pump *p)
     cli_debug(p->cli, "Run", "Execution completed: exitCode=%d, duration=%lldms, truncated=%s",
               isol8_result_exit_code(res), (long long)isol8_result_duration_ms(res),
               isol8_result_truncated(res) ? "true" : "false");
+    cli_debug(p->cli, "Run", "Code SHA-256: %s", isol8_result_code_hash(res));
     put_result(p, res);
     drain(p);
     code = exit_code(p, res);
@@ -348,6 +373,7 @@ int run_pump(const struct cli *cli, const struct run_plan *plan, isol8_run *run)
 
     stream_init(&p.out, STDOUT_FILENO);
     stream_init(&p.err, STDERR_FILENO);
+    p.is_fetching = plan->request.code_url != NULL && spinner_is_lively();
     empty_file(&p);
     r = drive(&p, &err);
     spinner_stop();

@@ -220,36 +220,48 @@ static bool add_masked(cJSON *j, const char *key, const char *text, size_t n,
            json_add_text(j, key, buf_text(&masked), masked.len);
 }
 
-static const char *source_of(const isol8_request *rq, size_t *n)
+/* NULL: it was to be fetched, and was not. */
+static const char *source_of(const struct audit_entry *e, size_t *n)
 {
-    if (rq->code != NULL) {
-        *n = rq->code_size;
-        return rq->code;
-    }
-    *n = rq->cmd == NULL ? 0 : strlen(rq->cmd);
-    return rq->cmd == NULL ? "" : rq->cmd;
+    const isol8_request *rq = e->request;
+
+    *n = e->code != NULL ? e->code_size : 0;
+    if (e->code != NULL || rq->code_url != NULL)
+        return e->code;
+    *n = rq->cmd != NULL ? strlen(rq->cmd) : rq->code_size;
+    return rq->cmd != NULL ? rq->cmd : rq->code;
+}
+
+/* The result has it when the program was reached. */
+static bool add_code_hash(cJSON *j, const struct audit_entry *e)
+{
+    char digest[HASH_SHA256_HEX_SIZE] = "";
+    const char *known = e->result->code_hash;
+    size_t n;
+    const char *source = source_of(e, &n);
+
+    if (known[0] == '\0' && source != NULL && hash_sha256(source, n, digest, NULL) < 0)
+        return false;
+    return cJSON_AddStringToObject(j, "codeHash", known[0] != '\0' ? known : digest) != NULL;
 }
 
 static bool add_ids(cJSON *j, const struct audit_entry *e)
 {
-    char started[CLOCK_ISO_SIZE], digest[HASH_SHA256_HEX_SIZE];
+    char started[CLOCK_ISO_SIZE];
     const isol8_request *rq = e->request;
     const struct isol8_result *res = e->result;
     const char *user = "", *runtime = res->runtime != NULL ? res->runtime : rq->runtime;
-    size_t n;
-    const char *source = source_of(rq, &n);
 
     for (size_t i = 0; i < rq->n_metadata; i++) {
         if (strcmp(rq->metadata[i].key, "userId") == 0)
             user = rq->metadata[i].value;
     }
     clock_iso(e->started_wall_ms, started);
-    return hash_sha256(source, n, digest, NULL) == 0 &&
-           cJSON_AddStringToObject(j, "executionId", res->execution_id) != NULL &&
+    return cJSON_AddStringToObject(j, "executionId", res->execution_id) != NULL &&
            add_masked(j, "userId", user, strlen(user), e->secrets) &&
            cJSON_AddStringToObject(j, "timestamp", started) != NULL &&
            cJSON_AddStringToObject(j, "runtime", runtime != NULL ? runtime : "") != NULL &&
-           cJSON_AddStringToObject(j, "codeHash", digest) != NULL &&
+           add_code_hash(j, e) &&
            cJSON_AddStringToObject(j, "containerId", res->container_id) != NULL;
 }
 
@@ -327,8 +339,8 @@ static bool add_texts(cJSON *j, const struct exec_audit *a, const struct audit_e
 {
     const struct isol8_result *res = e->result;
     size_t n;
-    const char *source = source_of(e->request, &n);
-    bool ok = !a->has_code || add_masked(j, "code", source, n, e->secrets);
+    const char *source = source_of(e, &n);
+    bool ok = !a->has_code || add_masked(j, "code", source == NULL ? "" : source, n, e->secrets);
 
     if (ok && a->has_output)
         ok = add_masked(j, "stdout", res->out == NULL ? "" : res->out, res->out_size, e->secrets) &&

@@ -34,7 +34,9 @@ bool audit_wants_output(const struct exec_audit *a);
 bool audit_tracks_resources(const struct exec_audit *a);
 
 struct audit_entry {
-    const isol8_request *request;      /* code, cmd, runtime, metadata */
+    const isol8_request *request; /* code, cmd, runtime, metadata */
+    const char *code;             /* what was fetched instead; NULL: the request's */
+    size_t code_size;
     const struct isol8_result *result; /* always there: ids, exit code, duration, usage, logs */
     const isol8_error *error;          /* isol8 itself failed (status is not 0); else NULL */
     int64_t started_wall_ms;

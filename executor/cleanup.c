@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cleanup.c - list and remove what isol8 owns: sandboxes, and on demand images. */
+/* cleanup.c - list and remove what isol8 owns: sandboxes, and on demand images and fetched code. */
 #include <stdio.h>
 #include <string.h>
 
 #include "executor/reap.h"
 #include "executor/record.h"
+#include "executor/remote/flights.h"
 
 void isol8_cleanup_options_init(isol8_cleanup_options *opts)
 {
@@ -87,5 +88,7 @@ int isol8_cleanup(isol8_host *h, const isol8_cleanup_options *opts, isol8_cleanu
         r = oci_store_list(h->store, clean_image, &c, err);
     if (r == 0 && opts->images && !opts->dry_run)
         r = oci_store_gc(h->store, err);
+    if (r == 0 && opts->cache)
+        report->cached = remote_cache_clear(flights_cache(h->flights), opts->dry_run);
     return r;
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "executor/audit.h"
 #include "executor/pool.h"
+#include "executor/remote/policy.h"
 #include "executor/request.h"
 #include "executor/session.h"
 
@@ -66,6 +67,7 @@ void isol8_free(isol8_engine *e)
     mask_set_free(e->secrets);
     proxy_rules_free(e->rules);
     audit_close(e->audit);
+    remote_policy_unref(e->remote);
     free_list(e->allow);
     free_list(e->deny);
     free(e->memory_text);

@@ -19,6 +19,7 @@ enum {
 };
 
 struct exec_audit;
+struct remote_policy;
 struct pool_kind;
 struct session;
 struct sandbox_args;
@@ -30,7 +31,8 @@ struct isol8_engine {
     bool is_pooled;     /* sandboxes are prepared ahead */
     bool build_images;
     unsigned pool_clean, pool_dirty;
-    struct exec_audit *audit; /* NULL: none */
+    struct exec_audit *audit;     /* NULL: none */
+    struct remote_policy *remote; /* of code that is fetched; always there */
     bool host_network;
     bool is_filtered;
     struct proxy_rules *rules; /* filtered: the compiled allow and deny lists */

@@ -19,6 +19,7 @@
 #include "executor/keeper.h"
 #include "executor/pool.h"
 #include "executor/reap.h"
+#include "executor/remote/flights.h"
 
 enum { MAKERS_PER_CPU = 3 };
 
@@ -135,7 +136,8 @@ static int fill_host(struct isol8_host *h, const isol8_host_options *o, isol8_er
     if (r < 0)
         return r;
     h->log = (struct log){ .fn = o->log, .level = o->log_level, .user = o->log_user };
-    return 0;
+    return flights_new(&h->flights, exec_egress_settings(h->egress), exec_egress_ca_file(h->egress),
+                       h->data_root, &h->log, err);
 }
 
 /* Sandboxes that are made at the same time take turns on the processors, and all of them take as
@@ -198,6 +200,7 @@ void isol8_host_free(isol8_host *h)
     /* A fork's copy: the threads are the parent's, and so is all they look after. */
     if (h->owner_pid != 0 && h->owner_pid != getpid())
         return;
+    flights_free(h->flights);
     pool_drain(h->pool);
     keeper_free(h->keeper);
     background_free(h->background);

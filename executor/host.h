@@ -34,6 +34,7 @@ struct isol8_host {
     struct background *background;
     struct keeper *keeper;
     struct exec_pool *pool;
+    struct flights *flights;        /* fetches of code, see remote/flights.h */
     struct exec_images *images;     /* what is known of the store's images, see images.h */
     pthread_mutex_t skeleton_mutex; /* guards the two paths below */
     char *skeleton;                 /* layer on top of every image, made on first use */
@@ -45,6 +46,7 @@ struct background;
 struct keeper;
 struct exec_pool;
 struct exec_images;
+struct flights;
 
 #define HOST_ID_SIZE 65 /* 64 hex digits and NUL */
 

@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "executor/audit.h"
+#include "executor/egress.h"
 #include "executor/engine.h"
+#include "executor/remote/policy.h"
 #include "oci/seccomp/seccomp.h"
 
 enum {
@@ -249,5 +251,8 @@ int exec_engine_set_options(struct isol8_engine *e, const isol8_options *o, isol
         r = set_secrets(e, o, err);
     if (r == 0 && o->image != NULL && (e->image = strdup(o->image)) == NULL)
         r = err_nomem(err);
+    if (r == 0)
+        r = remote_policy_new(&e->remote, o->remote_code, exec_egress_settings(e->host->egress),
+                              err);
     return r < 0 ? r : set_life(e, o, err);
 }

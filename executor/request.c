@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "executor/environ.h"
 #include "executor/packages.h"
+#include "executor/remote/policy.h"
 #include "oci/spec.h"
 
 enum {
@@ -34,16 +35,21 @@ static bool is_blank(const char *s, size_t n)
     return true;
 }
 
+static bool is_given(const char *text)
+{
+    return text != NULL && !is_blank(text, strlen(text));
+}
+
 static int check_source(const isol8_request *rq, isol8_error *err)
 {
     bool has_code = rq->code != NULL && !is_blank(rq->code, rq->code_size);
-    bool has_cmd = rq->cmd != NULL && !is_blank(rq->cmd, strlen(rq->cmd));
+    bool has_url = is_given(rq->code_url), has_cmd = is_given(rq->cmd);
 
-    if (has_code && has_cmd)
+    if (has_code + has_url + has_cmd > 1)
         return err_set(err, ISOL8_E_INVAL,
                        "ExecutionRequest.code, ExecutionRequest.codeUrl, and ExecutionRequest.cmd "
                        "are mutually exclusive \xe2\x80\x94 provide exactly one.");
-    if (!has_code && !has_cmd)
+    if (!has_code && !has_url && !has_cmd)
         return err_set(err, ISOL8_E_INVAL,
                        "ExecutionRequest must include exactly one of: code, codeUrl, or cmd.");
     if (has_cmd && strlen(rq->cmd) > ENGINE_WORD_MAX)
@@ -212,13 +218,49 @@ static void plan_limits(struct exec_plan *p, const struct isol8_engine *e)
     };
 }
 
-static int check_code(const struct exec_plan *p, const isol8_request *rq, isol8_error *err)
+int exec_plan_check_prompt(const struct exec_plan *p, size_t size, isol8_error *err)
+{
+    if (!p->runtime->is_agent || size <= ENGINE_WORD_MAX)
+        return 0;
+    return err_set(err, ISOL8_E_LIMIT, "code: a prompt of %zu bytes is longer than %d", size,
+                   ENGINE_WORD_MAX);
+}
+
+/* A hash that is not looked at would be taken for one that was. */
+static int check_remote(struct exec_plan *p, const struct isol8_engine *e, const isol8_request *rq,
+                        isol8_error *err)
+{
+    bool has_hash = is_given(rq->code_hash);
+
+    if (!is_given(rq->code_url)) {
+        p->cmd = rq->cmd;
+        p->code = rq->cmd == NULL ? rq->code : NULL;
+        p->code_size = rq->code_size;
+        return !has_hash ? 0
+                         : err_set(err, ISOL8_E_INVAL,
+                                   "codeHash: there is no codeUrl whose code it could be of");
+    }
+    if (!e->remote->is_enabled)
+        return err_set(err, ISOL8_E_POLICY,
+                       "Remote code fetching is disabled. Set remoteCode.enabled=true to allow "
+                       "it.");
+    if (has_hash && !remote_hash_parse(rq->code_hash, p->hash))
+        return err_set(err, ISOL8_E_INVAL,
+                       "codeHash: '%.80s' is not a SHA-256 of 64 hexadecimal digits",
+                       rq->code_hash);
+    return remote_policy_check(e->remote, rq->code_url, rq->allow_insecure_code_url, NULL, &p->url,
+                               err);
+}
+
+static int check_code(struct exec_plan *p, const struct isol8_engine *e, const isol8_request *rq,
+                      isol8_error *err)
 {
     int r = check_source(rq, err);
 
-    if (r == 0 && p->runtime->is_agent && rq->cmd == NULL && rq->code_size > ENGINE_WORD_MAX)
-        r = err_set(err, ISOL8_E_LIMIT, "code: a prompt of %zu bytes is longer than %d",
-                    rq->code_size, ENGINE_WORD_MAX);
+    if (r == 0)
+        r = check_remote(p, e, rq, err);
+    if (r == 0 && p->code != NULL)
+        r = exec_plan_check_prompt(p, p->code_size, err);
     if (r == 0 && rq->file_extension != NULL)
         r = check_extension(rq->file_extension, err);
     if (r == 0 && rq->setup_script != NULL && strlen(rq->setup_script) > SETUP_BYTES_MAX)
@@ -251,7 +293,7 @@ int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const is
     if (r == 0 && out->runtime->is_agent)
         r = check_agent(e, err);
     if (r == 0)
-        r = check_code(out, rq, err);
+        r = check_code(out, e, rq, err);
     if (r == 0)
         r = check_paths(rq, err);
     if (r == 0)
@@ -294,8 +336,10 @@ int exec_plan_image(struct exec_plan *p, const struct isol8_engine *e, const iso
 int exec_plan_paths(struct exec_plan *p, const isol8_request *rq, int64_t stamp_ms,
                     isol8_error *err)
 {
-    const char *ext = rq->file_extension != NULL ? rq->file_extension : p->runtime->extension;
-    bool has_script = rq->cmd == NULL && !p->runtime->is_agent;
+    const char *ext = rq->file_extension != NULL    ? rq->file_extension
+                      : p->url.extension[0] != '\0' ? p->url.extension
+                                                    : p->runtime->extension;
+    bool has_script = p->cmd == NULL && !p->runtime->is_agent;
     char stamp[24] = "";
 
     if (stamp_ms != 0)
@@ -323,6 +367,7 @@ int exec_ensure_image(struct isol8_engine *e, const struct exec_runtime *rt, iso
 
 void exec_plan_done(struct exec_plan *p)
 {
+    remote_url_done(&p->url);
     free(p->script_path);
     free(p->setup_path);
     free(p->workdir);
@@ -333,15 +378,14 @@ void exec_plan_done(struct exec_plan *p)
 
 /* ---- Strings of EXEC ------------------------------------------------------------------------- */
 
-static void add_command(const struct exec_plan *p, const isol8_request *rq, struct buf *b,
-                        uint32_t *argc)
+static void add_command(const struct exec_plan *p, struct buf *b, uint32_t *argc)
 {
     const char *const *word = p->runtime->command;
 
-    if (rq->cmd != NULL) {
+    if (p->cmd != NULL) {
         exec_add_word(b, "bash", argc);
         exec_add_word(b, "-c", argc);
-        exec_add_word(b, rq->cmd, argc);
+        exec_add_word(b, p->cmd, argc);
         return;
     }
     for (size_t i = 0; i < RUNTIME_ARGS_MAX && word[i] != NULL; i++) {
@@ -353,7 +397,7 @@ static void add_command(const struct exec_plan *p, const isol8_request *rq, stru
     if (p->script_path != NULL) {
         exec_add_word(b, p->script_path, argc);
     } else { /* a prompt ends at its first NUL, as any argument does */
-        (void)buf_add(b, rq->code, strnlen(rq->code, rq->code_size));
+        (void)buf_add(b, p->code, strnlen(p->code, p->code_size));
         (void)buf_add(b, "", 1);
         (*argc)++;
     }
@@ -395,7 +439,7 @@ int exec_plan_strings(const struct exec_plan *p, const struct isol8_engine *e,
 {
     *counts = (struct init_exec){ 0 };
     exec_add_word(out, p->workdir, NULL);
-    add_command(p, rq, out, &counts->argc);
+    add_command(p, out, &counts->argc);
     int r = add_environ(p, e, rq, image, has_packages, NULL, out, &counts->envc, err);
     return r < 0 ? r : finish_strings(out, counts, err);
 }

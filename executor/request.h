@@ -3,8 +3,10 @@
 #ifndef EXECUTOR_REQUEST_H
 #define EXECUTOR_REQUEST_H
 
+#include "base/hash.h"
 #include "executor/engine.h"
 #include "executor/images.h"
+#include "executor/remote/url.h"
 #include "executor/sandbox.h"
 #include "executor/words.h"
 
@@ -25,6 +27,11 @@ struct exec_plan {
     struct sandbox_args sandbox;
     struct cgroup_limits limits;
     int64_t timeout_ms;
+    struct remote_url url;           /* where the code is fetched from; its text NULL: nowhere */
+    char hash[HASH_SHA256_HEX_SIZE]; /* that it must have; "": any */
+    const char *cmd;                 /* NULL: there is code */
+    const char *code;                /* the request's, or what was fetched; NULL: not yet, or cmd */
+    size_t code_size;
     char *script_path; /* where the code is put; NULL for cmd and prompts; owned */
     char *setup_path;  /* where setup scripts are put, one after the other; owned */
     char *workdir;     /* absolute; owned */
@@ -34,6 +41,9 @@ struct exec_plan {
 int exec_plan_make(struct exec_plan *out, const struct isol8_engine *e, const isol8_request *rq,
                    isol8_error *err);
 void exec_plan_done(struct exec_plan *p);
+
+/** Whether the agent can take a prompt of that size; ISOL8_E_LIMIT when not. */
+int exec_plan_check_prompt(const struct exec_plan *p, size_t size, isol8_error *err);
 
 /**
  * exec_plan_strings() - cwd, arguments and environment of the main command, as EXEC wants them

@@ -161,6 +161,11 @@ const char *isol8_result_container_id(const isol8_result *res)
     return res->container_id;
 }
 
+const char *isol8_result_code_hash(const isol8_result *res)
+{
+    return res->code_hash;
+}
+
 const char *isol8_result_runtime(const isol8_result *res)
 {
     return res->runtime;

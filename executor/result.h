@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/rand.h"
 #include "executor/host.h"
@@ -21,7 +22,8 @@ struct isol8_result {
     bool is_truncated;
     char execution_id[RAND_UUID_SIZE];
     char container_id[HOST_ID_SIZE];
-    const char *runtime; /* static */
+    const char *runtime;                  /* static */
+    char code_hash[HASH_SHA256_HEX_SIZE]; /* of the code or command; "": not known */
     char timestamp[CLOCK_ISO_SIZE];
     isol8_usage usage;
     bool has_userns;

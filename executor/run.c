@@ -8,15 +8,18 @@
  * isol8_run_next() takes what is ready, one descriptor at a time, until that makes an event. It
  * never blocks, except for the few milliseconds of making or removing a sandbox.
  *
- *   QUEUED -> WAITING or LINED_UP -> CREATING -> STAGING -> INSTALLING -> SETUP -> RUNNING
- *      |              |                 |           |            |          |        |
- *      |              |                 |           |            |          |    COLLECTING
- *      +--------------+-----------------+-----------+------------+----------+--------+--> CLOSING
+ *   QUEUED -> FETCHING -> WAITING or LINED_UP -> CREATING -> STAGING -> INSTALLING -> SETUP
+ *      |          |              |                  |           |           |          |
+ *      |          |              |                  |           |           |       RUNNING
+ *      |          |              |                  |           |           |          |
+ *      |          |              |                  |           |           |     COLLECTING
+ *      +----------+--------------+------------------+-----------+-----------+----------+-> CLOSING
  *                                                                                            |
  *   States that have nothing to do are passed over; a failure, cancel or the deadline        DONE
  *   leads to CLOSING from each of them.
  *
- * The deadline starts when the sandbox is there and covers all steps up to the program's end.
+ * The deadline starts when the sandbox is there and covers all steps up to the program's end. It
+ * covers the fetch, too: what that took is taken off it.
  *
  * A failure of isol8 itself is kept in r->error and reported once everything is gone.
  */
@@ -159,6 +162,7 @@ static int on_timer(struct isol8_run *r)
         return run_install_timed_out(r);
     case RUN_SETUP:
         return run_setup_timed_out(r);
+    case RUN_FETCHING:
     case RUN_STAGING:
     case RUN_RUNNING:
         r->facts.timed_out = true;
@@ -309,6 +313,7 @@ void run_free(struct isol8_run *r)
     }
     run_leave(r);
     pool_release(r->kind);
+    flights_leave(r->engine->host->flights, &r->fetch);
     cgroup_exec_done(&r->cgroup);
     for (int i = 0; i < 2; i++) {
         output_done(&r->streams[i]);
@@ -438,6 +443,12 @@ int isol8_run_start(isol8_engine *e, const isol8_request *rq, unsigned flags, is
 int isol8_run_fd(const isol8_run *r)
 {
     return r->epoll_fd;
+}
+
+bool isol8_run_fetching(const isol8_run *r, uint64_t *done, uint64_t *total)
+{
+    return r->state == RUN_FETCHING &&
+           flights_progress(r->engine->host->flights, &r->fetch, done, total);
 }
 
 bool isol8_run_done(const isol8_run *r)

@@ -3,6 +3,7 @@
  * run.h - one execution in flight, as its source files see it
  *
  *   run.c          the public functions, the event loop, plumbing
+ *   run_fetch.c    code from a URL, before there is a sandbox
  *   run_begin.c    from the request to a sandbox: turn, pool, session, creation
  *   run_talk.c     the conversation with init: files in, commands, files out
  *   run_install.c  the step of the package manager
@@ -15,6 +16,7 @@
 #include "executor/initlink.h"
 #include "executor/output.h"
 #include "executor/pool.h"
+#include "executor/remote/flights.h"
 #include "executor/request.h"
 #include "executor/result.h"
 #include "executor/sandbox.h"
@@ -46,6 +48,7 @@ enum {
 
 enum run_state {
     RUN_QUEUED,     /* waiting for a place among the engine's executions */
+    RUN_FETCHING,   /* waiting for its code */
     RUN_WAITING,    /* waiting for a sandbox that the pool is making */
     RUN_LINED_UP,   /* waiting to make its own, while many others are being made */
     RUN_CREATING,   /* waiting for init's hello */
@@ -70,7 +73,7 @@ enum run_step {
 
 /* What an epoll event stands for. */
 enum run_source {
-    RUN_SRC_TURN, /* a place, or the pool's sandbox */
+    RUN_SRC_TURN, /* a place, the fetched code, or the pool's sandbox */
     RUN_SRC_SOCKET,
     RUN_SRC_RUNTIME,
     RUN_SRC_STDOUT,
@@ -99,11 +102,14 @@ struct isol8_run {
     isol8_error error; /* first failure of isol8 itself; status 0: none */
     bool error_was_reported;
 
-    struct turn turn;  /* among the engine's executions; its descriptor serves the ticket, too */
-    bool has_turn;     /* queued, or with a place */
+    struct turn
+        turn;      /* among the engine's executions; its descriptor serves fetch and ticket, too */
+    bool has_turn; /* queued, or with a place */
     struct turn maker; /* among those who make sandboxes; the same descriptor */
     bool has_maker;
-    struct pool_kind *kind; /* NULL: not pooled */
+    struct flight_wait fetch; /* for code from a URL; afterwards it holds the code */
+    uint64_t fetch_ns;        /* what that took: it counts against the deadline */
+    struct pool_kind *kind;   /* NULL: not pooled */
     struct pool_ticket ticket;
     bool was_refilled;
 
@@ -173,6 +179,11 @@ void run_set_pending(struct isol8_run *r, bool on);
 void run_queue(struct isol8_run *r, enum isol8_event_type type, enum isol8_phase phase,
                const char *text, bool is_marker);
 void run_free(struct isol8_run *r);
+
+/* run_fetch.c */
+int run_start_fetch(struct isol8_run *r, isol8_error *err);
+int run_on_fetched(struct isol8_run *r, isol8_error *err);
+void run_note_hash(struct isol8_run *r);
 
 /* run_begin.c */
 int run_begin(struct isol8_run *r, isol8_error *err);

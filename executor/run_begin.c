@@ -2,9 +2,9 @@
 /**
  * run_begin.c - from the request to a sandbox
  *
- * A place among the engine's executions, then a sandbox: the session's, one of the pool's, one that
- * the pool is just making, or one of its own. Whichever way, it ends in enter(): limits and rules
- * are put into effect and the deadline starts to run.
+ * A place among the engine's executions, the code if it is to be fetched, then a sandbox: the
+ * session's, one of the pool's, one that the pool is just making, or one of its own. Whichever way,
+ * it ends in enter(): limits and rules are put into effect and the deadline starts to run.
  */
 #include <errno.h>
 #include <poll.h>
@@ -33,13 +33,15 @@ static void note_facts(struct isol8_run *r)
     r->result->has_userns = sb->userns_fd >= 0;
 }
 
-/* The deadline. A sandbox of the pool leaves a gap there; an execution that lasts lets it be filled
- * before its own end. */
+/* The deadline, less what fetching the code took of it. A sandbox of the pool leaves a gap there;
+ * an execution that lasts lets it be filled before its own end. */
 static int arm_deadline(struct isol8_run *r)
 {
-    int64_t ms = r->plan.timeout_ms;
+    int64_t ms = r->plan.timeout_ms - (int64_t)(r->fetch_ns / 1000000);
 
-    r->taken_ns = clock_now_ns();
+    if (ms < 1)
+        ms = 1;
+    r->taken_ns = clock_now_ns() - r->fetch_ns;
     if (r->kind == NULL)
         r->was_refilled = true;
     else if (ms > RUN_REFILL_MS)
@@ -187,6 +189,8 @@ int run_begin(struct isol8_run *r, isol8_error *err)
 {
     int s;
 
+    if (r->plan.url.text != NULL && r->plan.code == NULL)
+        return run_start_fetch(r, err);
     if (r->engine->is_persistent) {
         s = plan_in_session(r, err);
         return s < 0 ? s : join_session(r, err);
@@ -199,7 +203,8 @@ int run_begin(struct isol8_run *r, isol8_error *err)
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
-/* The descriptor says that a place was given, or that the pool's sandbox is made, or is not. */
+/* The descriptor says that a place was given, that the code was fetched or cannot be, or that the
+ * pool's sandbox is made, or is not. */
 int run_on_turn(struct isol8_run *r)
 {
     uint64_t count;
@@ -209,6 +214,8 @@ int run_on_turn(struct isol8_run *r)
     (void)!read(r->turn.fd, &count, sizeof(count));
     if (r->state == RUN_QUEUED && turns_has_place(&r->engine->turns, &r->turn)) {
         s = run_begin(r, &err);
+    } else if (r->state == RUN_FETCHING) {
+        s = run_on_fetched(r, &err);
     } else if (r->state == RUN_WAITING) {
         struct sandbox *sb = pool_redeem(r->kind, &r->ticket);
         s = sb != NULL ? take_prepared(r, sb, &err) : line_up(r, &err);

@@ -91,9 +91,11 @@ static void kill_command(struct isol8_run *r)
         session_unlock(r->session);
 }
 
-/* Whoever waits for a place or for the pool has nothing to kill. */
+/* Whoever waits for a place, for code or for the pool has nothing to kill. */
 static void leave_queues(struct isol8_run *r)
 {
+    if (r->state == RUN_FETCHING)
+        flights_leave(r->engine->host->flights, &r->fetch);
     struct sandbox *sb = r->state == RUN_WAITING ? pool_redeem(r->kind, &r->ticket) : NULL;
 
     if (sb != NULL)
@@ -281,6 +283,8 @@ void run_audit(struct isol8_run *r)
     mask_error(r->engine->secrets, &error);
     struct audit_entry entry = {
         .request = r->rq,
+        .code = r->plan.code,
+        .code_size = r->plan.code_size,
         .result = r->result,
         .error = error.status != 0 ? &error : NULL,
         .started_wall_ms = r->started_wall_ms,

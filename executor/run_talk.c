@@ -38,8 +38,8 @@ static int start_main(struct isol8_run *r);
 static int send_put(struct isol8_run *r, size_t i)
 {
     if (i == r->rq->n_files)
-        return initlink_put(r->socket_fd, (uint32_t)i + 1, r->plan.script_path, 0644, r->rq->code,
-                            r->rq->code_size, &r->error);
+        return initlink_put(r->socket_fd, (uint32_t)i + 1, r->plan.script_path, 0644, r->plan.code,
+                            r->plan.code_size, &r->error);
     const isol8_file *f = &r->rq->files[i];
     auto_free char *path = exec_sandbox_path(f->path);
     if (path == NULL)
@@ -74,7 +74,7 @@ static int stage(struct isol8_run *r, size_t end)
 static bool code_is_put_at_once(const struct isol8_run *r)
 {
     return r->session == NULL && r->n_numbers == 0 && r->rq->n_files == 0 &&
-           r->rq->code_size <= INIT_INLINE_FILE_MAX;
+           r->plan.code_size <= INIT_INLINE_FILE_MAX;
 }
 
 static int put_code(struct isol8_run *r)
@@ -304,6 +304,7 @@ static int start_main(struct isol8_run *r)
     r->state = RUN_RUNNING;
     s = run_execute(r, RUN_MAIN_ID, in, &strings, &counts);
     failpoint("exec");
+    run_note_hash(r); /* while the program starts: it costs no time of the execution */
     return s;
 }
 
@@ -311,7 +312,7 @@ static int start_main(struct isol8_run *r)
 static void say_not_started(struct isol8_run *r, const struct init_exited *e)
 {
     char text[256];
-    const char *program = r->rq->cmd != NULL ? "bash" : r->plan.runtime->command[0];
+    const char *program = r->plan.cmd != NULL ? "bash" : r->plan.runtime->command[0];
 
     r->facts.not_started = true;
     r->facts.wait_status = (e->errnum == ENOENT ? 127 : 126) << 8;

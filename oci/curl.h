@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* curl.h - the functions and numbers of libcurl that http.c uses; soname libcurl.so.4. */
+/* curl.h - the functions and numbers of libcurl that oci/http.c and executor/remote/transfer.c use;
+ * soname libcurl.so.4. */
 #ifndef OCI_CURL_H
 #define OCI_CURL_H
+
+#include <sys/socket.h>
 
 #include "base/err.h"
 
@@ -9,24 +12,42 @@
 enum {
     CURLOPT_WRITEDATA = 10001,
     CURLOPT_URL = 10002,
+    CURLOPT_PROXY = 10004,
     CURLOPT_ERRORBUFFER = 10010,
     CURLOPT_USERAGENT = 10018,
     CURLOPT_LOW_SPEED_LIMIT = 19,
     CURLOPT_LOW_SPEED_TIME = 20,
     CURLOPT_HTTPHEADER = 10023,
+    CURLOPT_HEADERDATA = 10029,
+    CURLOPT_NOPROGRESS = 43,
+    CURLOPT_NETRC = 51,
     CURLOPT_FOLLOWLOCATION = 52,
+    CURLOPT_XFERINFODATA = 10057,
+    CURLOPT_HTTPPROXYTUNNEL = 61,
+    CURLOPT_SSL_VERIFYPEER = 64,
     CURLOPT_CAINFO = 10065,
     CURLOPT_MAXREDIRS = 68,
     CURLOPT_CONNECTTIMEOUT = 78,
+    CURLOPT_SSL_VERIFYHOST = 81,
     CURLOPT_NOSIGNAL = 99,
+    CURLOPT_ACCEPT_ENCODING = 10102,
     CURLOPT_PRIVATE = 10103,
+    CURLOPT_TIMEOUT_MS = 155,
+    CURLOPT_OPENSOCKETDATA = 10164,
+    CURLOPT_NOPROXY = 10177,
     CURLOPT_PROTOCOLS = 181,
     CURLOPT_REDIR_PROTOCOLS = 182,
+    CURLOPT_RESOLVE = 10203,
+    CURLOPT_SUPPRESS_CONNECT_HEADERS = 265,
     CURLOPT_WRITEFUNCTION = 20011,
+    CURLOPT_HEADERFUNCTION = 20079,
+    CURLOPT_OPENSOCKETFUNCTION = 20163,
+    CURLOPT_XFERINFOFUNCTION = 20219,
 
     CURLPROTO_HTTP = 1,
     CURLPROTO_HTTPS = 2,
     CURLINFO_PRIVATE = 0x100000 + 21,
+    CURLINFO_REDIRECT_URL = 0x100000 + 31,
     CURLINFO_RESPONSE_CODE = 0x200000 + 2,
     CURLINFO_CONTENT_LENGTH_DOWNLOAD_T = 0x600000 + 15,
     CURLMSG_DONE = 1,
@@ -46,6 +67,15 @@ enum {
     CURLE_SEND_ERROR = 55,
     CURLE_RECV_ERROR = 56,
     CURLE_HTTP2_STREAM = 92,
+};
+
+/* Of CURLOPT_OPENSOCKETFUNCTION; the address may be longer than its member. */
+struct curl_sockaddr {
+    int family;
+    int socktype;
+    int protocol;
+    unsigned addrlen;
+    struct sockaddr addr;
 };
 
 struct curl_waitfd {

@@ -46,19 +46,22 @@ static int add_fixed(struct proxy *p, const struct proxy_fixed_host *h, isol8_er
     return 0;
 }
 
-static int set_upstream(struct proxy *p, const char *url, isol8_error *err)
+bool proxy_upstream_parse(const char *url, struct proxy_host *host, uint16_t *port)
 {
     static const char scheme[] = "http://";
-    size_t n;
+    size_t n = strlen(url);
 
-    if (url == NULL)
-        return 0;
-    n = strlen(url);
     if (n > 0 && url[n - 1] == '/')
         n--;
-    if (n <= strlen(scheme) || strncmp(url, scheme, strlen(scheme)) != 0 ||
-        !proxy_authority_parse(url + strlen(scheme), n - strlen(scheme), 80, &p->upstream_host,
-                               &p->upstream_port))
+    return n > strlen(scheme) && strncmp(url, scheme, strlen(scheme)) == 0 &&
+           proxy_authority_parse(url + strlen(scheme), n - strlen(scheme), 80, host, port);
+}
+
+static int set_upstream(struct proxy *p, const char *url, isol8_error *err)
+{
+    if (url == NULL)
+        return 0;
+    if (!proxy_upstream_parse(url, &p->upstream_host, &p->upstream_port))
         return err_set(err, ISOL8_E_INVAL,
                        "network.upstreamProxy: not of the form http://host:port");
     p->has_upstream = true;

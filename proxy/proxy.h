@@ -10,6 +10,7 @@
 #define PROXY_PROXY_H
 
 #include "base/log.h"
+#include "proxy/host.h"
 #include "proxy/netlog.h"
 #include "proxy/rules.h"
 
@@ -39,6 +40,9 @@ struct proxy_settings {
     uint64_t bytes;             /* of one sandbox in its life; 0: no limit */
     struct log log;
 };
+
+/** Host and port of "http://host[:port][/]". False when it is not of this form. */
+bool proxy_upstream_parse(const char *url, struct proxy_host *host, uint16_t *port);
 
 struct proxy;
 struct proxy_client;

@@ -440,6 +440,9 @@ ISOL8_API int isol8_run_fd(const isol8_run *run);
  */
 ISOL8_API int isol8_run_next(isol8_run *run, isol8_event *ev, isol8_error *err);
 
+/** True while the run's code is being fetched: @done of @total bytes came (0: unknown). */
+ISOL8_API bool isol8_run_fetching(const isol8_run *run, uint64_t *done, uint64_t *total);
+
 /** True when the run has ended and everything it made on the host is gone, or left to the host's
  * background removal (option pool_dirty), or belongs to a session or was to be kept. */
 ISOL8_API bool isol8_run_done(const isol8_run *run);
