@@ -136,8 +136,8 @@ void exec_reap_dead(struct isol8_host *h)
     if (path_lock(h->lock_fd, true, false) < 0)
         return; /* somebody is making a sandbox: the next start looks again */
     remove_unrecorded(h);
-    cgroup_remove_parent(h->cgroups, h->cgroup_parent);
     (void)path_unlock(h->lock_fd);
+    exec_sandbox_remove_idle_parent(h);
 }
 
 /* The runtime process of @id, found by the bundle it was given, as a pidfd; -1 when none. */

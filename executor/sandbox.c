@@ -630,11 +630,16 @@ static void release_range(struct isol8_host *h, const char *id)
         (void)unlinkat(h->ids_fd, name, 0);
 }
 
-/* The parent goes with its last child, unless somebody is making one or holds the lock anyway. */
-static void remove_idle_parent(struct isol8_host *h)
+/* Of two who remove the last children at once, each may find the other's still there, and the lock
+ * taken by the other: they take turns. Whoever else holds the lock exclusively comes here itself.
+ */
+void exec_sandbox_remove_idle_parent(struct isol8_host *h)
 {
     char path[160];
+    auto_close int turn = openat(h->sandboxes_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (turn >= 0)
+        (void)path_lock(turn, true, true);
     (void)snprintf(path, sizeof(path), "%s/lock", h->state_root);
     auto_close int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd >= 0 && path_lock(fd, true, false) == 0)
@@ -652,7 +657,7 @@ int exec_sandbox_remove_id(struct isol8_host *h, const char *id, isol8_error *er
     if (r < 0 && c == 0) /* nothing runs any more: only its notes are left */
         r = oci_runtime_forget(&h->runtime, id, err);
 
-    remove_idle_parent(h);
+    exec_sandbox_remove_idle_parent(h);
     failpoint("cgroup-removed");
     if (r < 0 || c < 0)
         return r < 0 ? r : c; /* keep the record: somebody must try again */

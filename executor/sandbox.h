@@ -130,6 +130,9 @@ void exec_sandbox_free(struct sandbox *sb);
  */
 int exec_sandbox_remove_id(struct isol8_host *h, const char *id, isol8_error *err);
 
+/** Remove the parent cgroup if it has no child, and nobody is just making one. */
+void exec_sandbox_remove_idle_parent(struct isol8_host *h);
+
 /** The range of host ids that belongs to @id. */
 uint32_t exec_sandbox_ids_base(const char *id);
 
