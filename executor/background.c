@@ -13,6 +13,7 @@ struct background {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     struct background_job *first, **last;
+    unsigned queued;
     pthread_t threads[THREADS_MAX];
     unsigned n_threads, max_threads;
     unsigned idle; /* threads that wait for work */
@@ -41,6 +42,7 @@ static struct background_job *take_first(struct background *b)
     struct background_job *job = b->first;
 
     b->first = job->next;
+    b->queued--;
     if (b->first == NULL)
         b->last = &b->first;
     return job;
@@ -88,7 +90,9 @@ void background_post(struct background *b, struct background_job *job)
     job->next = NULL;
     *b->last = job;
     b->last = &job->next;
-    bool ok = b->idle > 0 || b->n_threads == b->max_threads || start_thread(b) || b->n_threads > 0;
+    b->queued++;
+    /* An idle thread that was told of a job before counts until it has woken up. */
+    bool ok = b->queued <= b->idle || b->n_threads == b->max_threads || start_thread(b) || b->n_threads > 0;
     if (!ok)
         job = take_first(b); /* no thread was ever had, so the queue holds this one alone */
     (void)pthread_cond_signal(&b->work);
