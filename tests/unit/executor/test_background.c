@@ -3,10 +3,12 @@
 #include "executor/background.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "tests/support/test.h"
@@ -94,15 +96,20 @@ static void meet(struct background_job *job)
  * the other, which may take long. */
 static void test_side_by_side(void **state)
 {
-    struct background *b = NULL;
     sem_t over;
 
     (void)state;
-    assert_int_equal(background_new(&b, NULL), 0);
     assert_int_equal(sem_init(&over, 0, 0), 0);
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 100; round++) {
         struct meeting two[2] = { 0 };
         struct timespec end;
+        struct background *b = NULL;
+        atomic_uint n = 0;
+        assert_int_equal(background_new(&b, NULL), 0);
+        post(b, &n, false); /* for it, the first thread is started, and is idle afterwards */
+        while (atomic_load(&n) == 0)
+            (void)sched_yield();
+        (void)usleep(1000);
         for (int i = 0; i < 2; i++) {
             two[i] = (struct meeting){ .job.fn = meet, .other = &two[1 - i].mine, .over = &over };
             assert_int_equal(sem_init(&two[i].mine, 0, 0), 0);
@@ -115,10 +122,10 @@ static void test_side_by_side(void **state)
             if (sem_timedwait(&over, &end) < 0)
                 fail_msg("round %d: one job waits behind the other", round);
         }
+        background_free(b);
         for (int i = 0; i < 2; i++)
             (void)sem_destroy(&two[i].mine);
     }
-    background_free(b);
     (void)sem_destroy(&over);
 }
 
