@@ -165,6 +165,9 @@ char *code_url_path(const char *url)
     authority += 3;
     size_t host_n = strcspn(authority, "/?#");
     char *path = xstrdup(authority + host_n);
-    path[strcspn(path, "?#")] = '\0';
+    n = strcspn(path, "?#");
+    while (n > 0 && strchr(" \t\r\n\v\f", path[n - 1]) != NULL)
+        n--;
+    path[n] = '\0';
     return path;
 }

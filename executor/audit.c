@@ -228,6 +228,8 @@ static const char *source_of(const struct audit_entry *e, size_t *n)
     *n = e->code != NULL ? e->code_size : 0;
     if (e->code != NULL || rq->code_url != NULL)
         return e->code;
+    if (rq->cmd == NULL && rq->code == NULL)
+        return "";
     *n = rq->cmd != NULL ? strlen(rq->cmd) : rq->code_size;
     return rq->cmd != NULL ? rq->cmd : rq->code;
 }

@@ -22,6 +22,10 @@ counts = collections.Counter()
 lock = threading.Lock()
 
 
+def number(rest):
+    return int(rest.partition("/")[0])
+
+
 class Code(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -46,7 +50,7 @@ class Code(http.server.BaseHTTPRequestHandler):
         self.answer(b"elsewhere", int(status), Location=urllib.parse.unquote(to))
 
     def hops(self, rest):
-        n = int(rest)
+        n = number(rest)
         self.answer(b"", 302, Location="/hops/%d" % (n - 1)) if n > 0 else self.answer(HELLO)
 
     def trickle(self, _):
@@ -71,8 +75,15 @@ class Code(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"X-More: " + b"x" * 1000 + b"\r\n")
 
     def pause(self, rest):
-        time.sleep(float(rest))
+        time.sleep(number(rest) / 1000)
         self.answer(HELLO)
+
+    def slow(self, rest):
+        n = number(rest)
+        self.begin(Content_Length=str(n))
+        for _ in range(10):
+            self.wfile.write(b"#" * (n // 10 - 1) + b"\n")
+            time.sleep(0.15)
 
     def chunked(self, _):
         self.begin(Transfer_Encoding="chunked")
@@ -98,10 +109,10 @@ class Code(http.server.BaseHTTPRequestHandler):
         "ok": lambda self, _: self.answer(HELLO),
         "path": lambda self, _: self.answer(("print(%r)\n" % self.path).encode()),
         "file": lambda self, _: self.answer(b"print(__file__)\n"),
-        "size": lambda self, rest: self.answer(b"#" * (int(rest) - 1) + b"\n"),
-        "nolength": lambda self, rest: (self.begin(), self.wfile.write(b"#" * int(rest))),
-        "status": lambda self, rest: self.answer(b"no code", int(rest)),
-        "none": lambda self, rest: (self.send_response(int(rest)), self.end_headers()),
+        "size": lambda self, rest: self.answer(b"#" * (number(rest) - 1) + b"\n"),
+        "nolength": lambda self, rest: (self.begin(), self.wfile.write(b"#" * number(rest))),
+        "status": lambda self, rest: self.answer(b"no code", number(rest)),
+        "none": lambda self, rest: (self.send_response(number(rest)), self.end_headers()),
         "redirect": redirect,
         "nowhere": lambda self, _: self.answer(b"", 302),
         "hops": hops,
@@ -112,6 +123,7 @@ class Code(http.server.BaseHTTPRequestHandler):
         "head": head,
         "pause": pause,
         "chunked": chunked,
+        "slow": slow,
         "short": short,
         "long": lambda self, _: self.answer(HELLO + b"print('more')\n", length=len(HELLO)),
         "gzip": lambda self, _: self.answer(gzip.compress(HELLO), Content_Encoding="gzip"),
@@ -147,7 +159,7 @@ class Code(http.server.BaseHTTPRequestHandler):
 
 
 class Proxy(socketserver.StreamRequestHandler):
-    """Names lead to the loopback address, whatever they are."""
+    """Names lead to the loopback address, whatever they are, and port 443 to our own HTTPS."""
 
     def handle(self):
         target = self.rfile.readline().split()[1].decode()
@@ -155,7 +167,8 @@ class Proxy(socketserver.StreamRequestHandler):
             pass
         with lock:
             counts["/proxy/" + target] += 1
-        there = socket.create_connection(("127.0.0.1", int(target.rpartition(":")[2])))
+        port = int(target.rpartition(":")[2])
+        there = socket.create_connection(("127.0.0.1", ports[0] if port == 443 else port))
         self.wfile.write(b"HTTP/1.1 200 ok\r\n\r\n")
         ends = {self.connection: there, there: self.connection}
         while True:
@@ -193,7 +206,8 @@ def secure(name, kind=Server, address="127.0.0.1", port=0):
 
 
 socketserver.TCPServer.allow_reuse_address = True
-print(secure("good"), serve(Server(("127.0.0.1", 0), Code)), secure("expired"), secure("wrong"),
-      secure("unknown"), serve(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy)),
-      secure("good", Server6, "::1"), flush=True)
+ports = (secure("good"), serve(Server(("127.0.0.1", 0), Code)), secure("expired"), secure("wrong"),
+         secure("unknown"), serve(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy)),
+         secure("good", Server6, "::1"))
+print(*ports, flush=True)
 sys.stdin.read()

@@ -34,7 +34,7 @@ END
 day() {
     date -u -d "$1" +%Y%m%d%H%M%SZ
 }
-names=DNS:code.test,DNS:other.test,DNS:mixed.test,DNS:six.test,IP:127.0.0.1,IP:::1
+names=DNS:raw.githubusercontent.com,DNS:gist.githubusercontent.com,DNS:code.test,DNS:other.test,DNS:mixed.test,DNS:six.test,IP:127.0.0.1,IP:::1
 issue good ca "$(day yesterday)" "$(day tomorrow)" "$names"
 issue expired ca "$(day '3 days ago')" "$(day yesterday)" "$names"
 issue wrong ca "$(day yesterday)" "$(day tomorrow)" DNS:elsewhere.test
