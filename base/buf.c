@@ -34,7 +34,7 @@ char *buf_room(struct buf *b, size_t n)
             cap = cap > SIZE_MAX / 2 ? need : cap * 2;
         char *p = realloc(b->data, cap);
         if (p == NULL) {
-            b->failed = true;
+            b->failed = b->no_memory = true;
             return NULL;
         }
         b->data = p;
@@ -99,7 +99,7 @@ void buf_consume(struct buf *b, size_t n)
 void buf_clear(struct buf *b)
 {
     b->len = 0;
-    b->failed = false;
+    b->failed = b->no_memory = false;
     if (b->data != NULL)
         b->data[0] = '\0';
 }

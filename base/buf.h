@@ -18,6 +18,7 @@ struct buf {
     size_t cap;
     size_t max; /* ceiling of len */
     bool failed;
+    bool no_memory; /* why, when not for the ceiling */
 };
 
 #define BUF_INIT(ceiling)                                                                          \

@@ -73,9 +73,9 @@ int fd_read_all(int fd, struct buf *out)
             return -errno;
         }
         if (r == 0)
-            return out->failed ? -EFBIG : 0;
+            return !out->failed ? 0 : out->no_memory ? -ENOMEM : -EFBIG;
         if (!buf_add(out, chunk, (size_t)r))
-            return -EFBIG;
+            return out->no_memory ? -ENOMEM : -EFBIG;
     }
 }
 

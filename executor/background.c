@@ -92,7 +92,8 @@ void background_post(struct background *b, struct background_job *job)
     b->last = &job->next;
     b->queued++;
     /* An idle thread that was told of a job before counts until it has woken up. */
-    bool ok = b->queued <= b->idle || b->n_threads == b->max_threads || start_thread(b) || b->n_threads > 0;
+    bool ok = b->queued <= b->idle || b->n_threads == b->max_threads || start_thread(b) ||
+              b->n_threads > 0;
     if (!ok)
         job = take_first(b); /* no thread was ever had, so the queue holds this one alone */
     (void)pthread_cond_signal(&b->work);

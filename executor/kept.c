@@ -164,6 +164,8 @@ static int make_job(struct isol8_host *h, const struct exec_record *rec, const c
     int r = add_environ(h, rec->image, o, &job, &head.envc, err);
     if (r < 0)
         return r;
+    if (job.no_memory)
+        return err_nomem(err);
     if (job.failed)
         return err_set(err, ISOL8_E_LIMIT, "command and environment are larger than %d bytes",
                        TRAMPOLINE_STRINGS_MAX);

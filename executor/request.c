@@ -427,6 +427,8 @@ static int add_environ(const struct exec_plan *p, const struct isol8_engine *e,
 static int finish_strings(const struct buf *out, struct init_exec *counts, isol8_error *err)
 {
     counts->strings_size = (uint32_t)out->len;
+    if (out->no_memory)
+        return err_nomem(err);
     if (out->failed)
         return err_set(err, ISOL8_E_LIMIT, "command and environment are larger than %d bytes",
                        INIT_STRINGS_MAX);

@@ -401,10 +401,12 @@ static int finish_fetch(struct isol8_run *r)
 {
     int s = 0;
 
-    if (r->get_errnum == 0 && !r->get_data.failed)
+    if (r->get_data.no_memory)
+        s = run_fail(r, err_nomem(&r->error));
+    else if (r->get_errnum == 0 && !r->get_data.failed)
         s = keep_file(r);
     buf_done(&r->get_data);
-    return s < 0 ? s : fetch_next(r);
+    return s < 0 || r->state != RUN_COLLECTING ? s : fetch_next(r);
 }
 
 static int fetch_next(struct isol8_run *r)

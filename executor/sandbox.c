@@ -402,14 +402,16 @@ static ssize_t receive_signed(int fd, void *data, size_t n, struct ucred *cred)
 
 /* Whether a process is inside the sandbox: its cgroup tells. A number that the sender has left
  * behind may belong to anybody by now, who must not be killed in its place. */
-static bool is_inside(const struct sandbox *sb, pid_t pid)
+static int check_inside(const struct sandbox *sb, pid_t pid, isol8_error *err)
 {
     auto_buf struct buf text = BUF_INIT(0);
     char path[32];
 
     (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-    return path_read(AT_FDCWD, path, CONFIG_JSON_MAX, &text, NULL) == 0 &&
-           strstr(buf_text(&text), sb->cgroup.path) != NULL;
+    int r = path_read(AT_FDCWD, path, CONFIG_JSON_MAX, &text, err);
+    if (r == 0 && strstr(buf_text(&text), sb->cgroup.path) == NULL)
+        r = err_set(err, ISOL8_E_PROTOCOL, "the sandbox's init was not in the sandbox");
+    return r;
 }
 
 int exec_sandbox_hello(struct sandbox *sb, isol8_error *err)
@@ -431,9 +433,10 @@ int exec_sandbox_hello(struct sandbox *sb, isol8_error *err)
     sb->init_pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0u);
     if (sb->init_pidfd < 0)
         return err_sys(err, errno, "cannot hold the sandbox's init");
-    if (!is_inside(sb, cred.pid)) {
+    int r = check_inside(sb, cred.pid, err);
+    if (r < 0) {
         sb->init_pidfd = fd_close(sb->init_pidfd);
-        return err_set(err, ISOL8_E_PROTOCOL, "the sandbox's init was not in the sandbox");
+        return r;
     }
     drop_creation_lock(sb);
     sb->state = SANDBOX_READY;
