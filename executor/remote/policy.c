@@ -11,8 +11,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-static const uint64_t code_size_max = UINT64_C(1) << 30; /* as the configuration's */
-static const int64_t timeout_ms_max = 7 * 24 * 3600 * INT64_C(1000);
+static const uint64_t code_size_max = UINT64_C(1) << 30;             /* as the configuration's */
+static const int64_t timeout_ms_max = 7 * 24 * 3600 * INT64_C(1000); /* no execution has more */
 
 #define SHOWN_MAX 300 /* bytes of an address in a message */
 
@@ -33,10 +33,9 @@ static int check_numbers(const isol8_remote_options *o, isol8_error *err)
         return err_set(err, ISOL8_E_INVAL,
                        "remoteCode.maxCodeSize: %" PRIu64 " is not between 1 and %" PRIu64 " bytes",
                        o->max_code_size, code_size_max);
-    if (o->fetch_timeout_ms < 1 || o->fetch_timeout_ms > timeout_ms_max)
-        return err_set(err, ISOL8_E_INVAL,
-                       "remoteCode.fetchTimeoutMs: %" PRId64 " is not between 1 and %" PRId64,
-                       o->fetch_timeout_ms, timeout_ms_max);
+    if (o->fetch_timeout_ms < 1)
+        return err_set(err, ISOL8_E_INVAL, "remoteCode.fetchTimeoutMs: %" PRId64 " is less than 1",
+                       o->fetch_timeout_ms);
     if (o->cache_ttl < 0)
         return err_set(err, ISOL8_E_INVAL, "remoteCode.cacheTtl: %" PRId64 " is less than 0",
                        o->cache_ttl);
@@ -75,7 +74,7 @@ static int fill(struct remote_policy *p, const isol8_remote_options *o,
     p->has_cache = o->enable_cache;
     p->cache_ttl_s = o->cache_ttl;
     p->max_bytes = o->max_code_size;
-    p->timeout_ms = o->fetch_timeout_ms;
+    p->timeout_ms = o->fetch_timeout_ms < timeout_ms_max ? o->fetch_timeout_ms : timeout_ms_max;
     p->allows_https = o->n_allowed_schemes == 0;
     for (size_t i = 0; i < o->n_allowed_schemes; i++) {
         p->allows_http = p->allows_http || strcasecmp(o->allowed_schemes[i], "http") == 0;

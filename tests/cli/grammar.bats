@@ -108,13 +108,12 @@ setup() {
         isol8 help $command
         fails_with "[ERR] '$command' is not available in this build yet."
     done
-    for flag in --url=x --github=x --gist=x --hash=x --allow-insecure-code-url --host=x --key=x \
-        --session-id=x; do
+    for flag in --host=x --key=x --session-id=x; do
         isol8 run $flag -e 1
         fails_with "[ERR] ${flag%%=*} is not available in this build yet."
     done
     isol8 run --help
-    [[ "$out" != *--url* && "$out" != *--session-id* ]]
+    [[ "$out" != *--host* && "$out" != *--session-id* ]]
     has "$out" "--install <package>"
 }
 

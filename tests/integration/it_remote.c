@@ -479,7 +479,7 @@ static void test_host_freed_behind(void **state)
         isol8_free(e);
         isol8_host_free(h);
     }
-    assert_int_equal(it_count_fds(), fds);
+    assert_true(it_count_fds() <= fds); /* the server may still close some of its own */
 }
 
 /* A deadline for all: what the fetch took is taken off the program's time. */
@@ -491,16 +491,16 @@ static void test_one_deadline(void **state)
 
     (void)state;
     rq.setup_script = "sleep 60";
-    rq.timeout_ms = 1500;
+    rq.timeout_ms = 2500;
     double began = it_seconds();
     isol8_run *run = start(e, &rq);
     wait_until(&slow_requests, before + 1);
-    (void)usleep(1000000);
+    (void)usleep(2000000);
     open_gate();
     isol8_result *res = NULL;
     isol8_error err = { 0 };
     assert_int_equal(isol8_run_finish(run, &res, &err), ISOL8_E_TIMEOUT);
-    assert_true(it_seconds() - began < 2.4); /* half a second, and a sandbox's start */
+    assert_true(it_seconds() - began < 4.4); /* not 2 + 2.5, for all the time of a start */
 }
 
 /* The address that was checked is the one connected to: the name is asked for once a hop. */
