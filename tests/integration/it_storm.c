@@ -586,13 +586,16 @@ static void test_stopped_copier(void **state)
         assert_int_equal(poll(&p, 1, 30000), 1);
     }
     assert_int_equal(setenv("ISOL8_WAIT_MS", "500", 1), 0);
-    double start = it_seconds();
-    int r = isol8_put_file(e, "big", data, 2 << 20, &err);
+    int r = 0;
+    for (int i = 0; i < 50 && r == 0; i++) { /* a copier may be quicker than who stops it */
+        double start = it_seconds();
+        r = isol8_put_file(e, "big", data, 2 << 20, &err);
+        /* Half a second, and one more millisecond for each 256 bytes. */
+        assert_true(it_seconds() - start < CALL_S_MAX);
+    }
     assert_int_equal(unsetenv("ISOL8_WAIT_MS"), 0);
     if (r != ISOL8_E_TIMEOUT)
         fail_msg("%d %s", r, err.msg);
-    /* Half a second, and one more millisecond for each 256 bytes. */
-    assert_true(it_seconds() - start < CALL_S_MAX);
     isol8_run_cancel(run);
     assert_int_equal(isol8_run_finish(run, NULL, NULL), 0);
     it_says(e, "echo on", "on\n");
