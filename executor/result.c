@@ -3,6 +3,7 @@
 #include "executor/result.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,10 @@
 #include "base/text.h"
 #include "executor/init/proto.h"
 
-enum { EXIT_KILLED = 128 + SIGKILL };
+enum {
+    EXIT_KILLED = 128 + SIGKILL,
+    SOURCE_COPY_MAX = 64 << 10, /* longer code is hashed at once */
+};
 
 static const char *const verdict_names[] = {
     [ISOL8_VERDICT_OK] = "ok",
@@ -161,8 +165,34 @@ const char *isol8_result_container_id(const isol8_result *res)
     return res->container_id;
 }
 
+/* Not an error when it cannot be computed: then it is not known. */
+static void compute_hash(struct isol8_result *res, const char *source, size_t n)
+{
+    if (hash_sha256(source, n, res->code_hash, NULL) < 0)
+        res->code_hash[0] = '\0';
+}
+
+void exec_result_note_source(struct isol8_result *res, const char *source, size_t n)
+{
+    res->source = n <= SOURCE_COPY_MAX ? malloc(n + 1) : NULL;
+    if (res->source == NULL) {
+        compute_hash(res, source, n);
+        return;
+    }
+    memcpy(res->source, source, n);
+    res->source_size = n;
+}
+
 const char *isol8_result_code_hash(const isol8_result *res)
 {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    struct isol8_result *own = (struct isol8_result *)res; /* made by us, and not constant */
+
+    (void)pthread_mutex_lock(&mutex); /* a result may be read by several threads */
+    auto_free char *source = take_ptr(&own->source);
+    if (source != NULL)
+        compute_hash(own, source, own->source_size);
+    (void)pthread_mutex_unlock(&mutex);
     return res->code_hash;
 }
 
@@ -211,6 +241,7 @@ void isol8_result_free(isol8_result *res)
     for (size_t i = 0; i < res->n_security_events; i++)
         free(res->security_events[i]);
     free(res->security_events);
+    free(res->source);
     free(res->out);
     free(res->err);
     free(res);

@@ -23,7 +23,9 @@ struct isol8_result {
     char execution_id[RAND_UUID_SIZE];
     char container_id[HOST_ID_SIZE];
     const char *runtime;                  /* static */
-    char code_hash[HASH_SHA256_HEX_SIZE]; /* of the code or command; "": not known */
+    char code_hash[HASH_SHA256_HEX_SIZE]; /* of the code or command; "": not known, or not yet */
+    char *source;                         /* owned; what code_hash is to be computed of, or NULL */
+    size_t source_size;
     char timestamp[CLOCK_ISO_SIZE];
     isol8_usage usage;
     bool has_userns;
@@ -60,6 +62,14 @@ struct verdict_facts {
 /** Fill in exit code, verdict and detail. `timeout`, `cancelled` and `output` win in that order;
  * `memory`, `pids` and `disk` need a command that failed and a counter that moved. */
 void exec_result_judge(struct isol8_result *res, const struct verdict_facts *f);
+
+/**
+ * exec_result_note_source() - Have the SHA-256 of code or command ready for who asks
+ *
+ * Few ask, and the command would load libcrypto for it in every run; so short code is copied, and
+ * hashed by isol8_result_code_hash().
+ */
+void exec_result_note_source(struct isol8_result *res, const char *source, size_t n);
 
 /** Keep the proxy's blocks as security events, and @with_logs all its decisions, as JSON texts.
  * Return: 0, or -1 when memory is out. */

@@ -183,7 +183,7 @@ void run_free(struct isol8_run *r);
 /* run_fetch.c */
 int run_start_fetch(struct isol8_run *r, isol8_error *err);
 int run_on_fetched(struct isol8_run *r, isol8_error *err);
-void run_note_hash(struct isol8_run *r);
+void run_note_source(struct isol8_run *r);
 
 /* run_begin.c */
 int run_begin(struct isol8_run *r, isol8_error *err);

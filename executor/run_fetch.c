@@ -9,8 +9,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/mem.h"
 #include "executor/run.h"
 
 int run_start_fetch(struct isol8_run *r, isol8_error *err)
@@ -46,12 +44,11 @@ int run_on_fetched(struct isol8_run *r, isol8_error *err)
     return s < 0 ? s : run_begin(r, err);
 }
 
-/* Not an error when it cannot be computed: then it is not known. */
-void run_note_hash(struct isol8_run *r)
+void run_note_source(struct isol8_run *r)
 {
     const char *source = r->plan.cmd != NULL ? r->plan.cmd : r->plan.code;
     size_t n = r->plan.cmd != NULL ? strlen(r->plan.cmd) : r->plan.code_size;
 
-    if (r->result->code_hash[0] == '\0' && hash_sha256(source, n, r->result->code_hash, NULL) < 0)
-        r->result->code_hash[0] = '\0';
+    if (r->result->code_hash[0] == '\0')
+        exec_result_note_source(r->result, source, n);
 }

@@ -304,7 +304,7 @@ static int start_main(struct isol8_run *r)
     r->state = RUN_RUNNING;
     s = run_execute(r, RUN_MAIN_ID, in, &strings, &counts);
     failpoint("exec");
-    run_note_hash(r); /* while the program starts: it costs no time of the execution */
+    run_note_source(r); /* while the program starts: it costs no time of the execution */
     return s;
 }
 
