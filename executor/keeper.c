@@ -27,6 +27,7 @@ struct keeper {
     bool has_thread;
     pthread_t thread;
     struct evloop *loop;
+    unsigned n_drains;
     struct drain *drains; /* also those that the thread has not yet taken up */
 };
 
@@ -86,22 +87,30 @@ static void free_drain(struct evl_deferred *d)
     free((char *)d - offsetof(struct drain, deferred));
 }
 
-static void link_drain(struct drain *d)
+/* False when there are too many. */
+static bool link_drain(struct drain *d)
 {
     struct keeper *k = d->keeper;
 
     (void)pthread_mutex_lock(&k->mutex);
+    if (k->n_drains == KEEPER_DRAINS_MAX) {
+        (void)pthread_mutex_unlock(&k->mutex);
+        return false;
+    }
+    k->n_drains++;
     d->next = k->drains;
     d->link = &k->drains;
     if (d->next != NULL)
         d->next->link = &d->next;
     k->drains = d;
     (void)pthread_mutex_unlock(&k->mutex);
+    return true;
 }
 
 static void unlink_drain(struct drain *d)
 {
     (void)pthread_mutex_lock(&d->keeper->mutex);
+    d->keeper->n_drains--;
     *d->link = d->next;
     if (d->next != NULL)
         d->next->link = d->link;
@@ -146,9 +155,10 @@ void keeper_drain(struct keeper *k, int fd)
     }
     d->keeper = k;
     d->io = (struct evl_io){ .fn = on_readable, .fd = fd };
-    link_drain(d);
-    if (!keeper_call(k, begin_drain, d)) {
-        unlink_drain(d);
+    bool is_linked = link_drain(d);
+    if (!is_linked || !keeper_call(k, begin_drain, d)) {
+        if (is_linked)
+            unlink_drain(d);
         (void)fd_close(fd);
         free(d);
     }

@@ -9,6 +9,8 @@
 
 #include "base/evloop.h"
 
+enum { KEEPER_DRAINS_MAX = 1024 }; /* pipes at once */
+
 struct keeper;
 
 int keeper_new(struct keeper **out, isol8_error *err);
@@ -22,7 +24,8 @@ bool keeper_call(struct keeper *k, void (*fn)(void *user), void *user);
 struct evloop *keeper_loop(struct keeper *k);
 
 /** Read @fd (taken) to its end and drop what comes: a program of a session that goes on in the
- * background may still write to it, and must neither block nor die of that. */
+ * background may still write to it, and must neither block nor die of that. Of more than
+ * KEEPER_DRAINS_MAX it is closed instead: who collects such pipes must not use up descriptors. */
 void keeper_drain(struct keeper *k, int fd);
 
 #endif

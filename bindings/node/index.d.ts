@@ -53,9 +53,14 @@ export interface AuditConfig {
   includeOutput?: boolean;
 }
 
-/** Who may have code fetched from a URL. Kept for a later version: `codeUrl` is refused so far. */
+/**
+ * What may be fetched by `codeUrl`. The address guard, the host's fixed names, certificates and
+ * upstream proxy (`configureHost()`) apply as well.
+ */
 export interface RemoteCodePolicy {
+  /** Default: false. */
   enabled?: boolean;
+  /** Default: `["https"]`. */
   allowedSchemes?: string[];
   allowedHosts?: string[];
   blockedHosts?: string[];
@@ -120,9 +125,11 @@ export interface Isol8Options {
 export interface ExecutionRequest {
   /** Source text; for the runtime `agent` the prompt. */
   code?: string;
-  /** Refused so far: see {@link RemoteCodePolicy}. */
+  /** Fetched first, then treated as `code`, within {@link RemoteCodePolicy}. */
   codeUrl?: string;
+  /** SHA-256 in hex that the fetched bytes must have. */
   codeHash?: string;
+  /** Permits http, if the policy's `allowedSchemes` has it, too. */
   allowInsecureCodeUrl?: boolean;
   /** Run as `bash -c CMD` in the runtime's image. */
   cmd?: string;

@@ -9,23 +9,11 @@ const check = require("./lib/check.js");
 const native = require("./lib/native.js");
 const { EventStream } = require("./lib/stream.js");
 
-const TIMED_OUT = "--- EXECUTION TIMED OUT ---";
-
-// Programs look for this line in stderr, as the original puts it there.
-function markTimeout(result) {
-  if (result.verdict === "timeout" && !result.stderr.endsWith(TIMED_OUT)) {
-    result.stderr = result.stderr === "" ? TIMED_OUT : `${result.stderr}\n${TIMED_OUT}`;
-  }
-  return result;
-}
-
 class DockerIsol8 {
   #engine;
-  #remoteCode;
 
   constructor(options = {}, maxConcurrent = 10) {
     const checked = check.engineOptions(options, maxConcurrent);
-    this.#remoteCode = check.remoteCode((options ?? {}).remoteCode);
     this.#engine = native.create(checked);
   }
 
@@ -51,13 +39,13 @@ class DockerIsol8 {
   }
 
   async execute(request) {
-    const checked = check.executionRequest(request, this.#remoteCode);
-    return markTimeout(JSON.parse(await native.execute(this.#engine, checked)));
+    const checked = check.executionRequest(request);
+    return JSON.parse(await native.execute(this.#engine, checked));
   }
 
   executeStream(request) {
     return new EventStream(() =>
-      native.streamOpen(this.#engine, check.executionRequest(request, this.#remoteCode)),
+      native.streamOpen(this.#engine, check.executionRequest(request)),
     );
   }
 

@@ -143,10 +143,6 @@ test("requests are refused by a rejection, before anything is made", async () =>
     await assert.rejects(engine.execute(request), { message });
     await assert.rejects(engine.executeStream(request).next(), { message });
   }
-  const fetching = new DockerIsol8({ remoteCode: { enabled: true } });
-  await assert.rejects(fetching.execute({ runtime: "python", codeUrl: "https://x.test/y" }), {
-    message: "Remote code fetching (codeUrl) is not available in this build yet.",
-  });
   await assert.rejects(engine.execute({ runtime: "agent", code: "hello" }), {
     code: "ISOL8_E_POLICY",
     message: /^Agent runtime requires network access\./,

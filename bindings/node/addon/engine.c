@@ -49,9 +49,29 @@ static void read_limits(struct reader *r, isol8_options *o)
     o->max_concurrent = (unsigned)read_int(r, "maxConcurrent", o->max_concurrent);
 }
 
-/* Read everything that the package passes on; @audit is filled in when it is there. */
+static void read_remote(struct reader *r, isol8_remote_options *out)
+{
+    isol8_remote_options_init(out);
+    out->enabled = read_bool(r, "enabled", out->enabled);
+    out->allowed_schemes = read_strings(r, "allowedSchemes", &out->n_allowed_schemes);
+    out->allowed_hosts = read_strings(r, "allowedHosts", &out->n_allowed_hosts);
+    out->blocked_hosts = read_strings(r, "blockedHosts", &out->n_blocked_hosts);
+    out->max_code_size = (uint64_t)read_int(r, "maxCodeSize", (int64_t)out->max_code_size);
+    out->fetch_timeout_ms = read_int(r, "fetchTimeoutMs", out->fetch_timeout_ms);
+    out->require_hash = read_bool(r, "requireHash", out->require_hash);
+    out->enable_cache = read_bool(r, "enableCache", out->enable_cache);
+    out->cache_ttl = read_int(r, "cacheTtl", out->cache_ttl);
+}
+
+/* What the options point to besides strings. */
+struct option_parts {
+    isol8_audit_options audit;
+    isol8_remote_options remote;
+};
+
+/* Read everything that the package passes on; @parts are filled in when they are there. */
 static bool read_options(napi_env env, napi_value value, isol8_options *o,
-                         isol8_audit_options *audit, struct keep *keep)
+                         struct option_parts *parts, struct keep *keep)
 {
     struct reader r = { .env = env, .object = value, .keep = keep };
     struct reader sub;
@@ -73,8 +93,13 @@ static bool read_options(napi_env env, napi_value value, isol8_options *o,
     o->pool_dirty = (unsigned)read_int(&r, "poolDirty", o->pool_dirty);
     o->debug = read_bool(&r, "debug", o->debug);
     if (read_object(&r, "audit", &sub)) {
-        read_audit(&sub, audit);
-        o->audit = audit;
+        read_audit(&sub, &parts->audit);
+        o->audit = &parts->audit;
+        r.has_failed |= sub.has_failed;
+    }
+    if (read_object(&r, "remoteCode", &sub)) {
+        read_remote(&sub, &parts->remote);
+        o->remote_code = &parts->remote;
         r.has_failed |= sub.has_failed;
     }
     return !r.has_failed;
@@ -240,7 +265,7 @@ napi_value engine_create(napi_env env, napi_callback_info info)
 {
     size_t argc = 1;
     napi_value argv[1], external = NULL;
-    isol8_audit_options audit;
+    struct option_parts parts;
     isol8_options options;
     isol8_error err = { .status = ISOL8_E_NOMEM, .msg = "out of memory" };
     struct keep keep = { 0 };
@@ -248,7 +273,7 @@ napi_value engine_create(napi_env env, napi_callback_info info)
     isol8_host *host = NULL;
 
     if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
-        !read_options(env, argv[0], &options, &audit, &keep)) {
+        !read_options(env, argv[0], &options, &parts, &keep)) {
         keep_done(&keep);
         return NULL;
     }

@@ -101,6 +101,9 @@ static void read_sources(struct reader *r, isol8_request *rq)
 
     rq->code = read_bytes(r, "code", &size);
     rq->code_size = size;
+    rq->code_url = read_string(r, "codeUrl", NULL);
+    rq->code_hash = read_string(r, "codeHash", NULL);
+    rq->allow_insecure_code_url = read_bool(r, "allowInsecureCodeUrl", false);
     rq->cmd = read_string(r, "cmd", NULL);
     rq->runtime = read_string(r, "runtime", NULL);
     rq->file_extension = read_string(r, "fileExtension", NULL);

@@ -167,19 +167,23 @@ function auditOptions(value) {
   };
 }
 
-// Kept for the requests: who may fetch what. Returned as it was given.
+// Who may have code fetched from a URL, in the addon's form.
 function remoteCode(value) {
+  if (isAbsent(value)) {
+    return undefined;
+  }
   const policy = object("remoteCode", value);
-  boolean("remoteCode.enabled", policy.enabled);
-  strings("remoteCode.allowedSchemes", policy.allowedSchemes);
-  strings("remoteCode.allowedHosts", policy.allowedHosts);
-  strings("remoteCode.blockedHosts", policy.blockedHosts);
-  whole("remoteCode.maxCodeSize", policy.maxCodeSize);
-  number("remoteCode.fetchTimeoutMs", policy.fetchTimeoutMs);
-  boolean("remoteCode.requireHash", policy.requireHash);
-  boolean("remoteCode.enableCache", policy.enableCache);
-  number("remoteCode.cacheTtl", policy.cacheTtl);
-  return policy;
+  return {
+    enabled: boolean("remoteCode.enabled", policy.enabled),
+    allowedSchemes: strings("remoteCode.allowedSchemes", policy.allowedSchemes),
+    allowedHosts: strings("remoteCode.allowedHosts", policy.allowedHosts),
+    blockedHosts: strings("remoteCode.blockedHosts", policy.blockedHosts),
+    maxCodeSize: whole("remoteCode.maxCodeSize", policy.maxCodeSize),
+    fetchTimeoutMs: milliseconds("remoteCode.fetchTimeoutMs", policy.fetchTimeoutMs),
+    requireHash: boolean("remoteCode.requireHash", policy.requireHash),
+    enableCache: boolean("remoteCode.enableCache", policy.enableCache),
+    cacheTtl: whole("remoteCode.cacheTtl", policy.cacheTtl),
+  };
 }
 
 function concurrency(value) {
@@ -223,6 +227,7 @@ function engineOptions(options, maxConcurrent) {
     seccomp: string("security.seccomp", security.seccomp),
     customProfilePath: string("security.customProfilePath", security.customProfilePath),
     audit: auditOptions(o.audit),
+    remoteCode: remoteCode(o.remoteCode),
     poolStrategy: string("poolStrategy", o.poolStrategy),
     poolClean: pool.clean,
     poolDirty: pool.dirty,
@@ -247,34 +252,17 @@ function source(name, value) {
   return text === undefined || text.trim() === "" ? undefined : text;
 }
 
-// What stands where code could be fetched from, until it can.
-function refuseCodeUrl(request, policy) {
-  if (source("codeUrl", request.codeUrl) === undefined) {
-    return;
-  }
-  if (source("code", request.code) !== undefined || source("cmd", request.cmd) !== undefined) {
-    throw new Error(
-      "ExecutionRequest.code, ExecutionRequest.codeUrl, and ExecutionRequest.cmd are mutually " +
-        "exclusive \u2014 provide exactly one.",
-    );
-  }
-  if (policy.enabled !== true) {
-    throw new Error(
-      "Remote code fetching is disabled. Set remoteCode.enabled=true to allow it.",
-    );
-  }
-  throw new Error("Remote code fetching (codeUrl) is not available in this build yet.");
-}
-
 // An ExecutionRequest, in the addon's form.
-function executionRequest(request, policy) {
+function executionRequest(request) {
   if (!isObject(request)) {
     throw wrong("request", request, "an ExecutionRequest");
   }
   const r = request;
-  refuseCodeUrl(r, policy);
   return {
     code: source("code", r.code),
+    codeUrl: source("codeUrl", r.codeUrl),
+    codeHash: string("codeHash", r.codeHash) || undefined,
+    allowInsecureCodeUrl: boolean("allowInsecureCodeUrl", r.allowInsecureCodeUrl),
     cmd: source("cmd", r.cmd),
     runtime: string("runtime", r.runtime),
     timeoutMs: milliseconds("timeoutMs", r.timeoutMs),
@@ -343,7 +331,6 @@ module.exports = {
   engineOptions,
   executionRequest,
   hostOptions,
-  remoteCode,
   startOptions,
   wrong,
 };
