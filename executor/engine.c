@@ -70,6 +70,7 @@ void isol8_free(isol8_engine *e)
     remote_policy_unref(e->remote);
     free_list(e->allow);
     free_list(e->deny);
+    free_list(e->allow_within);
     free(e->memory_text);
     free(e->image);
     free(e->seccomp_owned);

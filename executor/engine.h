@@ -38,7 +38,8 @@ struct isol8_engine {
     struct proxy_rules *rules; /* filtered: the compiled allow and deny lists */
     char **allow; /* filtered: as given, for the install step's own rules; NULL-ended */
     char **deny;
-    size_t n_allow, n_deny;
+    char **allow_within;
+    size_t n_allow, n_deny, n_allow_within;
     bool log_network;
     double cpus;
     char *memory_text;     /* as given, for messages: "64m" */

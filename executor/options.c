@@ -74,13 +74,15 @@ static char **copy_list(const char *const *list, size_t n)
 static int set_rules(struct isol8_engine *e, const isol8_options *o, isol8_error *err)
 {
     e->log_network = o->log_network;
-    if (!e->is_filtered && o->n_allow == 0 && o->n_deny == 0)
+    if (!e->is_filtered && o->n_allow + o->n_deny + o->n_allow_within == 0)
         return 0;
     e->allow = copy_list(o->allow, o->n_allow);
     e->deny = copy_list(o->deny, o->n_deny);
     e->n_allow = o->n_allow;
     e->n_deny = o->n_deny;
-    if (e->allow == NULL || e->deny == NULL)
+    e->allow_within = copy_list(o->allow_within, o->n_allow_within);
+    e->n_allow_within = o->n_allow_within;
+    if (e->allow == NULL || e->deny == NULL || e->allow_within == NULL)
         return err_nomem(err);
     for (size_t i = 0; e->is_filtered && i < o->n_allow; i++) {
         if (proxy_rules_is_unanchored(o->allow[i]))
@@ -90,8 +92,11 @@ static int set_rules(struct isol8_engine *e, const isol8_options *o, isol8_error
                 "'^...$' to mean one host",
                 i, o->allow[i]);
     }
-    return proxy_rules_new(&e->rules, "network.whitelist", o->allow, o->n_allow,
-                           "network.blacklist", o->deny, o->n_deny, err);
+    int r = proxy_rules_new(&e->rules, "network.whitelist", o->allow, o->n_allow,
+                            "network.blacklist", o->deny, o->n_deny, err);
+    return r < 0 ? r
+                 : proxy_rules_bound(e->rules, "allow_within", o->allow_within, o->n_allow_within,
+                                     err);
 }
 
 static int set_memory(struct isol8_engine *e, const char *text, isol8_error *err)

@@ -253,6 +253,22 @@ void packages_patterns_done(char **patterns, size_t n)
         free(patterns[--n]);
 }
 
+/* @list with the package hosts added; an empty one stays so: it lets every host through, and adding
+ * some would forbid the others. NULL: no memory. */
+static const char **with_hosts(char *const *list, size_t n_list, char *const *hosts, size_t *n)
+{
+    const char **out = calloc(n_list + *n + 1, sizeof(*out));
+
+    if (out == NULL)
+        return NULL;
+    for (size_t i = 0; i < n_list; i++)
+        out[i] = list[i];
+    for (size_t i = 0; i < *n; i++)
+        out[n_list + i] = hosts[i];
+    *n = n_list == 0 ? 0 : n_list + *n;
+    return out;
+}
+
 int packages_rules(const struct isol8_engine *e, const struct oci_image *image,
                    struct proxy_rules **out, isol8_error *err)
 {
@@ -263,19 +279,22 @@ int packages_rules(const struct isol8_engine *e, const struct oci_image *image,
     int r = packages_patterns(label != NULL ? label : "[]", NULL, 0, patterns, &n, err);
     if (r < 0)
         return r;
-    const char **allow = calloc(e->n_allow + n, sizeof(*allow));
-    if (allow == NULL) {
-        packages_patterns_done(patterns, n);
-        return err_nomem(err);
-    }
-    for (size_t i = 0; i < e->n_allow; i++)
-        allow[i] = e->allow[i];
-    for (size_t i = 0; i < n; i++)
-        allow[e->n_allow + i] = patterns[i];
-    /* An empty allow list already allows every host: adding some would forbid the others. */
-    r = proxy_rules_new(out, "network.whitelist", allow, e->n_allow == 0 ? 0 : e->n_allow + n,
-                        "network.blacklist", (const char *const *)e->deny, e->n_deny, err);
+    size_t n_allow = n, n_within = n;
+    auto_free const char **allow = with_hosts(e->allow, e->n_allow, patterns, &n_allow);
+    auto_free const char **within = with_hosts(e->allow_within, e->n_allow_within, patterns,
+                                               &n_within);
+    struct proxy_rules *rules = NULL;
+    if (allow == NULL || within == NULL)
+        r = err_nomem(err);
+    if (r == 0)
+        r = proxy_rules_new(&rules, "network.whitelist", allow, n_allow, "network.blacklist",
+                            (const char *const *)e->deny, e->n_deny, err);
+    if (r == 0)
+        r = proxy_rules_bound(rules, "allow_within", within, n_within, err);
     packages_patterns_done(patterns, n);
-    free(allow);
+    if (r < 0)
+        proxy_rules_free(rules);
+    else
+        *out = rules;
     return r;
 }

@@ -69,6 +69,7 @@ struct exec_pool {
     struct removal *removals, **last_removal; /* under way, oldest first */
     uint64_t n_retired;                       /* so far; each removal's number */
     unsigned removing;
+    uint64_t hits, waits, misses, failures;
     bool has_timer; /* the trimming timer is armed */
     struct evl_timer timer;
     struct evl_io pressure;
@@ -369,6 +370,7 @@ static void note_failure(struct pool_kind *k, const isol8_error *err)
     uint64_t ms = (uint64_t)BACKOFF_MS << (k->failures < 10 ? k->failures : 10);
 
     k->failures++;
+    k->pool->failures++;
     k->retry_ns = clock_now_ns() + (ms > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : ms) * MS_NS;
     log_warn(&k->pool->host->log, "pool: cannot prepare a sandbox image=%s failures=%u: %s",
              k->args.image, k->failures, err->msg);
@@ -516,6 +518,7 @@ enum pool_answer pool_acquire(struct pool_kind *k, struct pool_ticket *ticket, s
         k->last_ticket = &ticket->next;
         k->waiting++;
     }
+    (*(answer == POOL_HAVE ? &p->hits : answer == POOL_WAIT ? &p->waits : &p->misses))++;
     struct background_job *jobs = is_hot ? plan_refill(k) : NULL;
     (void)pthread_mutex_unlock(&p->mutex);
     post_jobs(p, jobs);
@@ -629,6 +632,29 @@ static void arm(void *user)
 static void trim_later(struct exec_pool *p)
 {
     (void)keeper_call(p->host->keeper, arm, p);
+}
+
+/* ---- For whoever watches ------------------------------------------------------------------- */
+
+void isol8_pool_look(isol8_host *h, isol8_pool_state *out)
+{
+    struct exec_pool *p = h->pool;
+
+    *out = (isol8_pool_state){ 0 };
+    if (!exec_host_is_ours(h, NULL))
+        return;
+    (void)pthread_mutex_lock(&p->mutex);
+    for (const struct pool_kind *k = p->kinds; k != NULL; k = k->next) {
+        out->kinds++;
+        out->ready += k->ready;
+        out->making += k->wanted;
+    }
+    out->removing = p->removing;
+    out->hits = p->hits;
+    out->waits = p->waits;
+    out->misses = p->misses;
+    out->failures = p->failures;
+    (void)pthread_mutex_unlock(&p->mutex);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */

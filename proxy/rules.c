@@ -82,8 +82,9 @@ struct rule_list {
 struct proxy_rules {
     struct rule_list allow;
     struct rule_list deny;
-    void *context;     /* limits of a match; owned, only read once made */
-    size_t code_bytes; /* of all patterns */
+    struct rule_list bound; /* none: no bound; else one must match, too */
+    void *context;          /* limits of a match; owned, only read once made */
+    size_t code_bytes;      /* of all patterns */
 };
 
 static bool is_ascii(const char *s)
@@ -196,6 +197,14 @@ int proxy_rules_new(struct proxy_rules **out, const char *allow_name, const char
     return 0;
 }
 
+int proxy_rules_bound(struct proxy_rules *r, const char *name, const char *const *patterns,
+                      size_t n, isol8_error *err)
+{
+    int status = n > 0 && r->context == NULL ? make_context(r, err) : 0;
+
+    return status < 0 ? status : compile_list(r, &r->bound, name, patterns, n, err);
+}
+
 static void free_list(struct rule_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
@@ -212,6 +221,7 @@ void proxy_rules_free(struct proxy_rules *r)
         return;
     free_list(&r->allow);
     free_list(&r->deny);
+    free_list(&r->bound);
     if (r->context != NULL)
         lib.match_context_free(r->context);
     free(r);
@@ -291,6 +301,14 @@ static struct proxy_decision decide(const struct search *s)
         return (struct proxy_decision){ .rule = rule, .reason = "denied by rule" };
     if (f != FOUND_NONE)
         return over_limit(f, rule);
+    if (s->rules->bound.n > 0) {
+        f = search_list(s, &s->rules->bound, &rule);
+        if (f == FOUND_NONE)
+            return (struct proxy_decision){ .reason = "outside the operator's allow list" };
+        if (f != FOUND_MATCH)
+            return over_limit(f, rule);
+        rule = NULL;
+    }
     if (s->rules->allow.n == 0)
         return (struct proxy_decision){ .is_allowed = true, .reason = "no allow list" };
     f = search_list(s, &s->rules->allow, &rule);

@@ -21,7 +21,7 @@
 enum {
     PROXY_RULES_MAX = 4096,          /* patterns in one list */
     PROXY_PATTERN_MAX = 4096,        /* bytes of one pattern */
-    PROXY_RULES_CODE_MAX = 64 << 20, /* bytes of compiled patterns in both lists */
+    PROXY_RULES_CODE_MAX = 64 << 20, /* bytes of compiled patterns in all lists */
     PROXY_MATCH_STEPS = 5000,    /* PCRE2's match limit, counted anew from each byte of a name */
     PROXY_MATCH_HEAP_KIB = 1024, /* memory of one match */
     PROXY_MATCH_CPU_MS = 50,     /* of one decision, all patterns together */
@@ -39,6 +39,15 @@ int proxy_rules_new(struct proxy_rules **out, const char *allow_name, const char
                     isol8_error *err);
 void proxy_rules_free(struct proxy_rules *r);
 
+/**
+ * proxy_rules_bound() - Also require that one of @patterns matches, whatever the allow list says
+ *
+ * For a list that the allow list's author must not be able to widen. None: nothing is required. To
+ * be called once, before the rules are shared. Return: as proxy_rules_new()
+ */
+int proxy_rules_bound(struct proxy_rules *r, const char *name, const char *const *patterns,
+                      size_t n, isol8_error *err);
+
 static inline void proxy_rules_free_p(struct proxy_rules **r)
 {
     proxy_rules_free(*r);
@@ -49,7 +58,8 @@ struct proxy_decision {
     bool is_allowed;
     const char *rule;   /* the pattern that decided, or NULL; lives as long as the rules */
     const char *reason; /* literal: "allowed by rule", "no allow list", "denied by rule",
-                           "not on the allow list", "rule hit its step limit",
+                           "not on the allow list", "outside the operator's allow list",
+                           "rule hit its step limit",
                            "rules hit their time limit", "out of memory" */
 };
 

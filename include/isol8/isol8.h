@@ -133,6 +133,21 @@ ISOL8_API int isol8_host_open(isol8_host **out, const isol8_host_options *opts, 
 /** Release a host; every engine on it must have been freed. NULL is fine. */
 ISOL8_API void isol8_host_free(isol8_host *host);
 
+/* What the host's pool holds and did so far, for whoever watches a server. */
+typedef struct isol8_pool_state {
+    unsigned kinds;    /* of prepared sandboxes */
+    unsigned ready;    /* sandboxes that wait for an execution */
+    unsigned making;   /* being prepared */
+    unsigned removing; /* used, on their way out */
+    uint64_t hits;     /* executions that found one ready */
+    uint64_t waits;    /* that waited for one being made */
+    uint64_t misses;   /* that made their own */
+    uint64_t failures; /* preparations that failed */
+} isol8_pool_state;
+
+/** A look at the pool; cheap, from any thread. */
+ISOL8_API void isol8_pool_look(isol8_host *host, isol8_pool_state *out);
+
 /* ---- Engine ---------------------------------------------------------------------------------- */
 
 typedef struct isol8_engine isol8_engine;
@@ -186,6 +201,9 @@ typedef struct isol8_options {
     size_t n_allow;
     const char *const *deny; /* patterns; win over allow */
     size_t n_deny;
+    const char *const *allow_within; /* filtered: when given, a host must match one of these, too;
+                                        an operator's list, which allow cannot widen */
+    size_t n_allow_within;
     bool log_network;          /* keep the proxy's decisions for the result */
     double cpu_limit;          /* cores, default 1; 0: no limit */
     const char *memory_limit;  /* default "512m"; "0": no limit */

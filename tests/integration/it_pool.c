@@ -376,8 +376,15 @@ static void test_linger(void **state)
     isol8_free(e);
     assert_int_equal(it_count_sandboxes(id), 1); /* waits for the next engine */
     assert_int_equal(isol8_create(&e, h, &o, NULL), 0);
+    isol8_pool_state pool;
+    isol8_pool_look(h, &pool);
+    assert_int_equal(pool.kinds, 1);
+    assert_int_equal(pool.ready, 1);
     isol8_result *res = it_on(e, "true");
     assert_string_equal(isol8_result_container_id(res), id);
+    isol8_pool_look(h, &pool);
+    assert_int_equal(pool.hits, 1);
+    assert_int_equal(pool.misses, 0);
     isol8_result_free(res);
     isol8_free(e);
     it_until_sandboxes(0); /* but not for ever */

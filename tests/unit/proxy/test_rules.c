@@ -68,6 +68,41 @@ static void test_order(void **state)
     }
 }
 
+/* A second list that the first one's author cannot get around. */
+static void test_bound(void **state)
+{
+    static const char *const bounds[] = { "\\.example\\.com$", "^one\\.x$" };
+    static const struct {
+        const char *allow, *deny, *host, *reason;
+        bool is_allowed;
+    } rows[] = {
+        { ".*", NULL, "a.example.com", "allowed by rule", true },
+        { ".*", NULL, "evil.net", "outside the operator's allow list", false },
+        { NULL, NULL, "one.x", "no allow list", true },
+        { NULL, NULL, "two.x", "outside the operator's allow list", false },
+        { "^b\\.", NULL, "a.example.com", "not on the allow list", false },
+        { ".*", "^a\\.", "a.example.com", "denied by rule", false },
+    };
+    isol8_error err;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        auto_proxy_rules struct proxy_rules *r = NULL;
+        assert_int_equal(proxy_rules_new(&r, "allow", &rows[i].allow, rows[i].allow != NULL, "deny",
+                                         &rows[i].deny, rows[i].deny != NULL, &err),
+                         0);
+        assert_int_equal(proxy_rules_bound(r, "bound", bounds, ARRAY_LEN(bounds), &err), 0);
+        struct proxy_decision d = proxy_rules_match(r, rows[i].host);
+        assert_int_equal(d.is_allowed, rows[i].is_allowed);
+        assert_string_equal(d.reason, rows[i].reason);
+    }
+    static const char *const bad[] = { "(" };
+    auto_proxy_rules struct proxy_rules *r = NULL;
+    assert_int_equal(proxy_rules_new(&r, "allow", NULL, 0, "deny", NULL, 0, &err), 0);
+    assert_int_equal(proxy_rules_bound(r, "bound", bad, 1, &err), ISOL8_E_INVAL);
+    assert_non_null(strstr(err.msg, "bound[0]"));
+}
+
 static bool matches(const char *pattern, const char *host)
 {
     const char *const allow[LIST_MAX] = { pattern }, *const none[LIST_MAX] = { NULL };
@@ -341,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_bound),
         cmocka_unit_test(test_dialect),
         cmocka_unit_test(test_spellings_of_a_denied_name),
         cmocka_unit_test(test_invalid_patterns_are_named),
