@@ -88,10 +88,10 @@ int cmd_policy(struct cli *cli, const struct cli_args *args)
     if (code != 0)
         return code;
 
-    struct cli_list allow = cli_flag_list(&args->values[POLICY_ALLOW],
-                                          conf_value(conf, "network.whitelist"));
-    struct cli_list deny = cli_flag_list(&args->values[POLICY_DENY],
-                                         conf_value(conf, "network.blacklist"));
+    struct conf_list allow = cli_flag_list(&args->values[POLICY_ALLOW],
+                                           conf_value(conf, "network.whitelist"));
+    struct conf_list deny = cli_flag_list(&args->values[POLICY_DENY],
+                                          conf_value(conf, "network.blacklist"));
     isol8_options_init(&opts);
     opts.network = "filtered";
     opts.allow = allow.items;
@@ -103,7 +103,7 @@ int cmd_policy(struct cli *cli, const struct cli_args *args)
     else
         code = check_all(engine, args, args->values[POLICY_JSON].n > 0);
     isol8_free(engine);
-    cli_list_done(&allow);
-    cli_list_done(&deny);
+    conf_list_done(&allow);
+    conf_list_done(&deny);
     return code;
 }

@@ -74,7 +74,7 @@ static int ensure_image(isol8_host *host, const struct run_plan *plan)
 
     if (plan->options.image != NULL || !is_known_runtime(rq->runtime))
         return 0;
-    if (rq->code_url != NULL ? !plan->remote.enabled : is_blank(rq))
+    if (rq->code_url != NULL ? !plan->remote.options.enabled : is_blank(rq))
         return 0;
     if (strcmp(rq->runtime, "agent") == 0 && strcmp(plan->options.network, "none") == 0)
         return 0; /* the engine refuses it without network */

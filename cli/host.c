@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host.c - from the configuration to an open host. */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/network.h"
 #include "cli/spinner.h"
+#include "config/apply.h"
 
 static void log_sink(enum isol8_log_level level, const char *line, void *user)
 {
@@ -43,24 +41,9 @@ int cli_config(struct cli *cli, bool is_quiet, struct conf **out)
     return 0;
 }
 
-/* The environment stands above the configuration: leave NULL, and the library reads it. */
-static const char *root_unless(const char *variable, const struct conf *conf, const char *key)
-{
-    const char *value = getenv(variable);
-
-    return value != NULL && value[0] != '\0' ? NULL : conf_string(conf, key);
-}
-
 void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host_options *opts)
 {
-    const char *userns = conf_string(conf, "security.userNamespace");
-
-    isol8_host_options_init(opts);
-    opts->state_root = root_unless("ISOL8_STATE_ROOT", conf, "stateRoot");
-    opts->data_root = root_unless("ISOL8_DATA_ROOT", conf, "dataRoot");
-    opts->runtime = conf_string(conf, "runtime");
-    opts->cgroup_parent = conf_string(conf, "cgroupParent");
-    opts->user_namespace = userns == NULL || strcmp(userns, "off") != 0;
+    conf_host_options(conf, opts);
     /* Where a program's stderr may be read by another program, nothing is added to it but what went
      * wrong. */
     opts->log = log_sink;
@@ -74,13 +57,16 @@ void cli_host_options(const struct cli *cli, const struct conf *conf, isol8_host
 int cli_host_open(const struct cli *cli, const struct conf *conf, isol8_host **out)
 {
     isol8_host_options opts;
-    struct cli_network net;
+    struct conf_network net;
     isol8_error err;
 
     cli_host_options(cli, conf, &opts);
-    cli_network_init(&net, conf);
+    int r = conf_network_init(&net, conf);
+    if (r < 0)
+        (void)err_nomem(&err);
     opts.network = net.settings;
-    int r = isol8_host_open(out, &opts, &err);
-    cli_network_done(&net);
+    if (r == 0)
+        r = isol8_host_open(out, &opts, &err);
+    conf_network_done(&net);
     return r < 0 ? cli_fail("%s", err.msg) : 0;
 }

@@ -69,10 +69,9 @@ struct run_plan {
     isol8_options options;
     isol8_request request;
     struct cli_pairs secrets, env;
-    struct cli_list allow, deny, install;
-    isol8_remote_options remote;
-    struct cli_list schemes, allowed_hosts, blocked_hosts; /* of code from a URL */
-    char *url;                                             /* what --github or --gist stands for */
+    struct conf_list allow, deny, install;
+    struct conf_remote remote;
+    char *url;            /* what --github or --gist stands for */
     const char *url_hint; /* what to say when there is nothing at that address; or NULL */
     bool log_network;
     struct run_files files;

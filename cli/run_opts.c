@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/run.h"
 #include "cli/xmem.h"
+#include "config/apply.h"
 
 #define TIMEOUT_MAX_MS 604800000u /* a week, as the engine */
 #define PIDS_MAX 4194304u         /* the kernel's own ceiling */
@@ -145,19 +146,16 @@ void run_plan_init(struct run_plan *plan)
     isol8_options_init(&plan->options);
     isol8_request_init(&plan->request);
     isol8_audit_options_init(&plan->audit);
-    isol8_remote_options_init(&plan->remote);
 }
 
 void run_plan_done(struct run_plan *plan)
 {
     cli_pairs_done(&plan->secrets);
     cli_pairs_done(&plan->env);
-    cli_list_done(&plan->allow);
-    cli_list_done(&plan->deny);
-    cli_list_done(&plan->install);
-    cli_list_done(&plan->schemes);
-    cli_list_done(&plan->allowed_hosts);
-    cli_list_done(&plan->blocked_hosts);
+    conf_list_done(&plan->allow);
+    conf_list_done(&plan->deny);
+    conf_list_done(&plan->install);
+    conf_remote_done(&plan->remote);
     free(plan->url);
     run_files_done(&plan->files);
     buf_done(&plan->code);
@@ -257,67 +255,6 @@ static int parse_numbers(struct run_plan *plan, const struct cli_args *args)
 
 /* ---- Flags over configuration over defaults -------------------------------------------------- */
 
-static void from_config(isol8_options *o, const struct conf *conf)
-{
-    o->timeout_ms = (int64_t)conf_number(conf, "defaults.timeoutMs");
-    o->memory_limit = conf_string(conf, "defaults.memoryLimit");
-    o->cpu_limit = conf_number(conf, "defaults.cpuLimit");
-    o->network = conf_string(conf, "defaults.network");
-    o->tmp_size = conf_string(conf, "defaults.tmpSize");
-    o->readonly_rootfs = conf_bool(conf, "defaults.readonlyRootFs");
-    o->seccomp = conf_string(conf, "security.seccomp");
-    o->seccomp_profile_path = conf_string(conf, "security.customProfilePath");
-    o->max_concurrent = (unsigned)conf_number(conf, "maxConcurrent");
-    /* Left at NULL the library knows what each runtime needs; the built-in default is that. */
-    if (conf_is_set(conf, "defaults.sandboxSize"))
-        o->sandbox_size = conf_string(conf, "defaults.sandboxSize");
-}
-
-static void choose_audit(struct run_plan *plan, const struct conf *conf)
-{
-    isol8_audit_options *a = &plan->audit;
-
-    a->enabled = conf_bool(conf, "audit.enabled");
-    a->destination = conf_string(conf, "audit.destination");
-    a->log_dir = conf_string(conf, "audit.logDir");
-    a->post_log_script = conf_string(conf, "audit.postLogScript");
-    a->track_resources = conf_bool(conf, "audit.trackResources");
-    a->retention_days = conf_number(conf, "audit.retentionDays");
-    a->include_code = conf_bool(conf, "audit.includeCode");
-    a->include_output = conf_bool(conf, "audit.includeOutput");
-    plan->options.audit = a;
-}
-
-/* Lists that nothing needs are left alone, as their patterns would be compiled; but one that the
- * user wrote is always looked at. */
-static struct cli_list host_list(const struct conf *conf, const char *key, bool is_needed)
-{
-    return is_needed || conf_is_set(conf, key) ? cli_conf_list(conf_value(conf, key))
-                                               : (struct cli_list){ .n = 0 };
-}
-
-static void choose_remote(struct run_plan *plan, const struct conf *conf)
-{
-    isol8_remote_options *r = &plan->remote;
-
-    r->enabled = conf_bool(conf, "remoteCode.enabled");
-    plan->schemes = cli_conf_list(conf_value(conf, "remoteCode.allowedSchemes"));
-    plan->allowed_hosts = host_list(conf, "remoteCode.allowedHosts", r->enabled);
-    plan->blocked_hosts = host_list(conf, "remoteCode.blockedHosts", r->enabled);
-    r->allowed_schemes = plan->schemes.items;
-    r->n_allowed_schemes = plan->schemes.n;
-    r->allowed_hosts = plan->allowed_hosts.items;
-    r->n_allowed_hosts = plan->allowed_hosts.n;
-    r->blocked_hosts = plan->blocked_hosts.items;
-    r->n_blocked_hosts = plan->blocked_hosts.n;
-    r->max_code_size = (uint64_t)conf_number(conf, "remoteCode.maxCodeSize");
-    r->fetch_timeout_ms = (int64_t)conf_number(conf, "remoteCode.fetchTimeoutMs");
-    r->require_hash = conf_bool(conf, "remoteCode.requireHash");
-    r->enable_cache = conf_bool(conf, "remoteCode.enableCache");
-    r->cache_ttl = (int64_t)conf_number(conf, "remoteCode.cacheTtl");
-    plan->options.remote_code = r;
-}
-
 /* One run and no other: nothing is prepared for a next one, and nothing is left to the background.
  * The image is built by the command itself, which shows how far it is. */
 static void choose_life(isol8_options *o, const struct cli_args *args)
@@ -397,9 +334,12 @@ int run_options(struct run_plan *plan, const struct cli_args *args, const struct
     isol8_options *o = &plan->options;
     int code;
 
-    from_config(o, conf);
-    choose_audit(plan, conf);
-    choose_remote(plan, conf);
+    conf_engine_options(conf, o);
+    conf_audit_options(conf, &plan->audit);
+    o->audit = &plan->audit;
+    if (conf_remote_init(&plan->remote, conf) < 0)
+        xnomem();
+    o->remote_code = &plan->remote.options;
     choose_life(o, args);
     code = choose_network(o, args);
     if (code == 0) {

@@ -18,6 +18,12 @@ static void *or_die(void *p)
     _exit(1);
 }
 
+void xnomem(void)
+{
+    (void)or_die(NULL);
+    _exit(1); /* not reached */
+}
+
 void *xcalloc(size_t n, size_t size)
 {
     return or_die(calloc(n, size));

@@ -36,6 +36,8 @@ const struct conf_section conf_sections[] = {
     { .path = "remoteCode", .keeps_unknown = true },
     { .path = "audit", .keeps_unknown = true },
     { .path = "auth", .keeps_unknown = true },
+    { .path = "server" },
+    { .path = "server.max" },
     { .path = NULL },
 };
 
@@ -55,6 +57,10 @@ const struct conf_section conf_sections[] = {
 #define ROW_LIST(PATH, FALLBACK)                                                                   \
     {                                                                                              \
         .path = PATH, .type = CONF_STRINGS, .fallback = FALLBACK                                   \
+    }
+#define ROW_SERVER_COUNT(PATH, MIN, MAX)                                                           \
+    {                                                                                              \
+        .path = PATH, .type = CONF_INTEGER, .min = MIN, .max = MAX, .trust = CONF_TRUSTED          \
     }
 #define ROW_LIMIT(PATH)                                                                            \
     {                                                                                              \
@@ -141,6 +147,30 @@ const struct conf_key conf_keys[] = {
 
     { .path = "prebuiltImages", .type = CONF_IMAGES, .fallback = "[]" },
     ROW_BOOL("debug", "false"),
+    ROW_OPERATOR("server.address", CONF_STRING),
+    ROW_OPERATOR("server.image", CONF_STRING),
+    ROW_OPERATOR("server.images", CONF_STRINGS),
+    ROW_OPERATOR("server.prewarm", CONF_STRINGS),
+    ROW_OPERATOR("server.allowWritableRootFs", CONF_BOOL),
+    ROW_OPERATOR("server.allowPersist", CONF_BOOL),
+    ROW_SERVER_COUNT("server.maxConnections", 1, 65536),
+    ROW_SERVER_COUNT("server.maxQueue", 0, 65536),
+    ROW_SERVER_COUNT("server.maxSessions", 1, 65536),
+    ROW_SERVER_COUNT("server.maxBodySize", 1024, 1073741824),
+    ROW_SERVER_COUNT("server.shutdownGraceMs", 0, TIMEOUT_MS_MAX),
+    ROW_OPERATOR("server.tlsCertificate", CONF_STRING),
+    ROW_OPERATOR("server.tlsKey", CONF_STRING),
+    { .path = "server.max.network",
+      .type = CONF_WORD,
+      .words = network_words,
+      .trust = CONF_TRUSTED },
+    ROW_OPERATOR("server.max.memory", CONF_SIZE),
+    { .path = "server.max.cpu", .type = CONF_NUMBER, .max = CORES_MAX, .trust = CONF_TRUSTED },
+    ROW_SERVER_COUNT("server.max.pids", 0, 4194304),
+    ROW_SERVER_COUNT("server.max.timeoutMs", 0, TIMEOUT_MS_MAX),
+    ROW_SERVER_COUNT("server.max.outputSize", 0, COUNT_MAX),
+    ROW_OPERATOR("server.max.sandboxSize", CONF_SIZE),
+    ROW_OPERATOR("server.max.tmpSize", CONF_SIZE),
     ROW_OPERATOR("runtime", CONF_STRING),
     ROW_OPERATOR("cgroupParent", CONF_STRING),
     ROW_OPERATOR("stateRoot", CONF_STRING),
