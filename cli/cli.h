@@ -38,6 +38,7 @@ int cmd_doctor(struct cli *cli, const struct cli_args *args);
 int cmd_policy(struct cli *cli, const struct cli_args *args);
 int cmd_exec(struct cli *cli, const struct cli_args *args);
 int cmd_ps(struct cli *cli, const struct cli_args *args);
+int cmd_serve(struct cli *cli, const struct cli_args *args);
 int cmd_help(struct cli *cli, const struct cli_args *args);
 
 extern const struct cli_opt cli_run_opts[];
@@ -50,6 +51,7 @@ extern const struct cli_opt cli_doctor_opts[];
 extern const struct cli_opt cli_policy_opts[];
 extern const struct cli_opt cli_exec_opts[];
 extern const struct cli_opt cli_ps_opts[];
+extern const struct cli_opt cli_serve_opts[];
 
 /* ---- Messages (cli/say.c) -------------------------------------------------------------------- */
 
