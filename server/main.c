@@ -34,6 +34,9 @@ enum {
     MAX_SESSIONS = 256,
     MAX_BODY = 128 << 20,
     GRACE_MS = 10000,
+    ANSWER_MS = 5000,     /* for the answers of what was killed to get out */
+    FIRST_REAP_MS = 2000, /* after the start: runtimes of a server that was killed need a moment */
+    NEXT_REAP_MS = 60000,
     POOL_LINGER_MS = 300000,
     PEM_MAX = 1 << 20,
 };
@@ -125,18 +128,26 @@ static int read_pem(struct server *s, isol8_error *err)
     return r < 0 ? r : path_read(AT_FDCWD, s->args.tls_key, PEM_MAX, &s->key, err);
 }
 
-static int open_host(struct server *s, isol8_error *err)
+static int open_host(struct server *s, isol8_host **out, isol8_error *err)
 {
     isol8_host_options opts;
 
-    if (conf_network_init(&s->network, s->conf) < 0)
-        return err_nomem(err);
     conf_host_options(s->conf, &opts);
     opts.network = s->network.settings;
     opts.pool_linger_ms = POOL_LINGER_MS;
     opts.log = on_log;
     opts.log_level = s->args.is_debug ? ISOL8_LOG_DEBUG : ISOL8_LOG_WARN;
-    return isol8_host_open(&s->srv.host, &opts, err);
+    return isol8_host_open(out, &opts, err);
+}
+
+/* What a killed process left is found by whoever opens a host, unless its runtime is still at it:
+ * one that is open for weeks has to look again. */
+static void reap(struct server *s)
+{
+    isol8_host *other = NULL;
+
+    if (open_host(s, &other, NULL) == 0)
+        isol8_host_free(other);
 }
 
 /* What the configuration wants to be there before the first request. */
@@ -214,7 +225,9 @@ static int make_parts(struct server *s, isol8_error *err)
     if (r == 0)
         r = srv_policy_init(&v->policy, s->conf, err);
     if (r == 0)
-        r = open_host(s, err);
+        r = conf_network_init(&s->network, s->conf) < 0 ? err_nomem(err) : 0;
+    if (r == 0)
+        r = open_host(s, &v->host, err);
     if (r == 0)
         r = srv_engines_new(&v->engines, v->host, err);
     sessions.host = v->host;
@@ -283,18 +296,26 @@ static void say_listening(const struct server *s)
     put(STDOUT_FILENO, "[INFO] ", buf_text(&text));
 }
 
-static void drain(struct server *s)
+/* Until nothing is at work, for at most @ms, or until another signal comes. */
+static void wait_idle(struct server *s, uint64_t ms)
 {
-    uint64_t grace_ns = (uint64_t)number(s, "server.shutdownGraceMs", GRACE_MS) * 1000000u;
-    uint64_t start_ns = clock_now_ns(), one = 1;
+    uint64_t start_ns = clock_now_ns();
 
-    atomic_store(&s->srv.is_draining, true);
-    http_quiesce(s->http);
-    while (http_is_busy(s->http) && clock_now_ns() - start_ns < grace_ns) {
+    while (http_is_busy(s->http) && clock_now_ns() - start_ns < ms * 1000000u) {
         if (wait_signal(s, 10))
             break;
     }
+}
+
+static void drain(struct server *s)
+{
+    uint64_t one = 1;
+
+    atomic_store(&s->srv.is_draining, true);
+    http_quiesce(s->http);
+    wait_idle(s, (uint64_t)number(s, "server.shutdownGraceMs", GRACE_MS));
     (void)!write(s->srv.kill_fd, &one, sizeof(one));
+    wait_idle(s, ANSWER_MS);
 }
 
 static void release(struct server *s)
@@ -333,8 +354,8 @@ static int serve(struct server *s)
     } else {
         say_listening(s);
         listen_notify("READY=1\nSTATUS=Ready");
-        while (!wait_signal(s, -1))
-            ;
+        for (int ms = FIRST_REAP_MS; !wait_signal(s, ms); ms = NEXT_REAP_MS)
+            reap(s);
         listen_notify("STOPPING=1\nSTATUS=Shutting down");
         put(STDOUT_FILENO, "",
             s->args.is_serve ? "[Serve] Shutting down server and cleaning up resources..."

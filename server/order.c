@@ -55,6 +55,13 @@ static int wrong_type(struct srv_fault *f, const char *path, const char *expecte
 
 #define PATH_SIZE 128
 
+static int check_count(const cJSON *list, const char *path, int most, struct srv_fault *f)
+{
+    if (cJSON_GetArraySize(list) > most)
+        return srv_fault_set(f, 400, path, "%s: more than %d members", path, most);
+    return 0;
+}
+
 static const char *join(char path[PATH_SIZE], const char *where, const char *name)
 {
     (void)snprintf(path, PATH_SIZE, "%s.%.60s", where, name);
@@ -128,6 +135,8 @@ static int get_strings(struct srv_order *o, const cJSON *obj, const char *where,
     (void)join(path, where, name);
     if (!cJSON_IsArray(list))
         return wrong_type(f, path, "array of strings", list);
+    if (check_count(list, path, ORDER_MEMBERS_MAX, f) < 0)
+        return -1;
     const char **items = own(o, calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*items)));
     if (items == NULL)
         return no_memory(f);
@@ -155,7 +164,8 @@ static int get_pairs(struct srv_order *o, const cJSON *obj, const char *where, c
         return -1;
     if (map == NULL)
         return 0;
-    (void)join(path, where, name);
+    if (check_count(map, join(path, where, name), ORDER_MEMBERS_MAX, f) < 0)
+        return -1;
     isol8_pair *pairs = own(o, calloc((size_t)cJSON_GetArraySize(map) + 1, sizeof(*pairs)));
     if (pairs == NULL)
         return no_memory(f);
@@ -260,6 +270,8 @@ static int get_files(struct srv_order *o, const cJSON *rq, struct srv_fault *f)
         return -1;
     if (map == NULL)
         return 0;
+    if (check_count(map, "request.files", ORDER_FILES_MAX, f) < 0)
+        return -1;
     isol8_file *files = own(o, calloc((size_t)cJSON_GetArraySize(map) + 1, sizeof(*files)));
     if (files == NULL)
         return no_memory(f);

@@ -13,6 +13,8 @@
 #include "server/policy.h"
 
 #define ORDER_SESSION_ID_MAX 128 /* bytes */
+#define ORDER_MEMBERS_MAX 4096   /* of env, secrets, metadata, lists */
+#define ORDER_FILES_MAX 16384
 
 struct srv_order {
     cJSON *json; /* what everything below borrows from */
