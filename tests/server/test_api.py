@@ -2,6 +2,7 @@
 """test_api.py - every route: statuses, headers, bodies."""
 import json
 import os
+import re
 import threading
 import time
 import unittest
@@ -174,6 +175,10 @@ class Api(ServerCase):
         status, doc = self.s.json("GET", "/openapi.json")
         self.assertEqual(status, 200)
         self.assertTrue(doc["openapi"].startswith("3.1"))
+        with open(os.path.join(SOURCE, "server", "route.c"), encoding="utf-8") as f:
+            table = set(re.findall(r'\{ "([A-Z]+)", "(/[^"]*)",', f.read()))
+        said = {(m.upper(), re.sub(r"\{.*\}", "*", p)) for p, x in doc["paths"].items() for m in x}
+        self.assertEqual(table, said)
         answers = [
             ("get", "/health", 200, self.s.json("GET", "/health")),
             ("get", "/ready", 200, self.s.json("GET", "/ready")),
