@@ -159,7 +159,7 @@ int srv_sessions_use(struct srv_sessions *all, const struct srv_who *who, const 
     struct srv_session *s = at == NULL ? NULL : *at;
     if (s == NULL)
         r = make(all, who, id, o, &s, err);
-    if (r == 0) {
+    if (r == 0 && s != NULL) {
         s->refs++;
         s->busy++;
         touch(s);

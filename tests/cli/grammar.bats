@@ -21,7 +21,7 @@ setup() {
     isol8 help
     is "$status" 0
     commands=$(printf '%s\n' "$out" | sed -n '/^Commands:/,$p' | awk '/^  [a-z]/ { print $1 }' | xargs)
-    is "$commands" "setup build list-custom run config cleanup ps exec doctor policy help"
+    is "$commands" "setup build list-custom run serve config cleanup ps exec doctor policy help"
 }
 
 @test "help of a command, in all its spellings" {
@@ -102,7 +102,7 @@ setup() {
 }
 
 @test "commands and flags that this build does not have say so" {
-    for command in serve login logout session; do
+    for command in login logout session; do
         isol8 $command --whatever
         fails_with "[ERR] '$command' is not available in this build yet."
         isol8 help $command
