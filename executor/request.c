@@ -110,6 +110,9 @@ static int check_paths(const isol8_request *rq, isol8_error *err)
 
 static int check_env(const isol8_request *rq, isol8_error *err)
 {
+    if (rq->n_env > REQUEST_ENV_MAX)
+        return err_set(err, ISOL8_E_LIMIT, "env: %zu variables are more than the limit of %d",
+                       rq->n_env, REQUEST_ENV_MAX);
     for (size_t i = 0; i < rq->n_env; i++) {
         const char *key = rq->env[i].key, *value = rq->env[i].value;
         if (key == NULL || *key == '\0' || strchr(key, '=') != NULL || value == NULL)

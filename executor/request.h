@@ -13,6 +13,7 @@
 enum {
     REQUEST_FILES_MAX = 65536,
     REQUEST_OUTPUTS_MAX = 4096,
+    REQUEST_ENV_MAX = 4096,
     REQUEST_WORD_MAX =
         131071, /* bytes of one argument or variable: MAX_ARG_STRLEN - 1, execve(2) */
 };

@@ -56,7 +56,7 @@ static void *use(void *user)
         if (i % 3 != 0)
             (void)close(ends[1]);
         else if (i == 0) /* one that goes on until the keeper is freed */
-            (void)dup(ends[1]);
+            (void)!dup(ends[1]);
         if (i % 3 == 0)
             (void)close(ends[1]);
     }

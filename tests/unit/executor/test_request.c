@@ -258,6 +258,23 @@ static void test_strings(void **state)
     engine.n_secret_env = 0;
 }
 
+static void test_too_many_variables(void **state)
+{
+    static isol8_pair env[REQUEST_ENV_MAX + 1];
+    isol8_request rq = code("x");
+    isol8_error err = { 0 };
+    struct exec_plan p;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(env); i++)
+        env[i] = (isol8_pair){ "A", "b" };
+    rq.env = env;
+    rq.n_env = ARRAY_LEN(env);
+    assert_int_equal(exec_plan_make(&p, &engine, &rq, &err), ISOL8_E_LIMIT);
+    assert_string_equal(err.msg, "env: 4097 variables are more than the limit of 4096");
+    exec_plan_done(&p);
+}
+
 static void test_agent_flags(void **state)
 {
     auto_buf struct buf out = BUF_INIT(INIT_STRINGS_MAX);
@@ -326,10 +343,15 @@ static void test_detect(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_workdir),     cmocka_unit_test(test_source),
-        cmocka_unit_test(test_extension),   cmocka_unit_test(test_paths_and_variables),
-        cmocka_unit_test(test_plan),        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_agent_flags), cmocka_unit_test(test_strings_ceiling),
+        cmocka_unit_test(test_workdir),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_extension),
+        cmocka_unit_test(test_paths_and_variables),
+        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_too_many_variables),
+        cmocka_unit_test(test_agent_flags),
+        cmocka_unit_test(test_strings_ceiling),
         cmocka_unit_test(test_detect),
     };
 
