@@ -165,7 +165,7 @@ print(record.get(sys.argv[2]))' "$log" "$1"
     for i in 1 2 3 4 5 6; do
         "$ISOL8" run --image host --cmd "exit $i" &
     done
-    wait || true
+    wait
     is "$(python3 -c 'import json, sys
 print(sorted(json.loads(line)["exitCode"] for line in open(sys.argv[1])))' "$log")" \
         "[1, 2, 3, 4, 5, 6]"

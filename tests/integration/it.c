@@ -2,9 +2,15 @@
 /* it.c - what the integration tests share. */
 #include "tests/integration/it.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -349,4 +355,38 @@ char *it_read_file(const char *path, size_t *n)
     p[len] = '\0';
     *n = len;
     return p;
+}
+
+int it_leave_the_machine(void)
+{
+    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    char path[256];
+
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return -1;
+    (void)snprintf(path, sizeof(path), "%s/resolv.conf", getenv("ISOL8_TEST_DIR"));
+    FILE *f = fopen(path, "we");
+    if (f == NULL || fputs("nameserver 127.0.0.1\n", f) < 0 || fclose(f) != 0 ||
+        mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
+        return -1;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int r = ioctl(fd, SIOCSIFFLAGS, &lo);
+    (void)close(fd);
+    return r;
+}
+
+int it_local_socket(int type, uint16_t port)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_port = htons(port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int on = 1;
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        (type == SOCK_STREAM && listen(fd, 256) < 0))
+        return -1;
+    return fd;
 }

@@ -112,6 +112,14 @@ size_t it_count_sandboxes(char id[65]);
 /** Until there are @n sandboxes in the state root; the test fails after half a minute. */
 void it_until_sandboxes(size_t n);
 
+/** Enter a network namespace of this process's own, with a name server at 127.0.0.1; before there
+ * is any thread. Return: 0, or -1. */
+int it_leave_the_machine(void);
+
+/** A socket of @type bound to @port of 127.0.0.1, listening when it is a stream. Return: fd, or -1.
+ */
+int it_local_socket(int type, uint16_t port);
+
 /** Open descriptors of this process. */
 size_t it_count_fds(void);
 

@@ -32,21 +32,6 @@ static isol8_host *host; /* with the network settings; it.c's own has none */
 /* ---- The machine --------------------------------------------------------------------------------
  */
 
-static int local_socket(int type, uint16_t port)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int on = 1;
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        (type == SOCK_STREAM && listen(fd, 256) < 0))
-        return -1;
-    return fd;
-}
-
 /* Connections stay open until the program ends. */
 static void *greet(void *arg)
 {
@@ -102,32 +87,12 @@ static int start_servers(void)
     static int greeter, names;
     pthread_t thread;
 
-    greeter = local_socket(SOCK_STREAM, PORT);
-    names = local_socket(SOCK_DGRAM, 53);
+    greeter = it_local_socket(SOCK_STREAM, PORT);
+    names = it_local_socket(SOCK_DGRAM, 53);
     if (greeter < 0 || names < 0 || pthread_create(&thread, NULL, greet, &greeter) != 0 ||
         pthread_create(&thread, NULL, name_server, &names) != 0)
         return -1;
     return 0;
-}
-
-/* Before there is any thread. */
-static int leave_the_machine(void)
-{
-    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    char path[256];
-
-    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return -1;
-    (void)snprintf(path, sizeof(path), "%s/resolv.conf", getenv("ISOL8_TEST_DIR"));
-    FILE *f = fopen(path, "we");
-    if (f == NULL || fputs("nameserver 127.0.0.1\n", f) < 0 || fclose(f) != 0 ||
-        mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
-        return -1;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int r = ioctl(fd, SIOCSIFFLAGS, &lo);
-    (void)close(fd);
-    return r;
 }
 
 static isol8_host *open_host(isol8_error *err)
@@ -444,7 +409,7 @@ static void test_engine_killed_with_tunnels_open(void **state)
     int fds[TUNNELS];
     FILE *out;
     char c;
-    int server = local_socket(SOCK_STREAM, PORT_MUTE);
+    int server = it_local_socket(SOCK_STREAM, PORT_MUTE);
     pid_t pid = start_victim(&out);
 
     (void)state;
@@ -672,7 +637,7 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "victim") == 0)
         return victim();
-    if (leave_the_machine() < 0) {
+    if (it_leave_the_machine() < 0) {
         perror("cannot make a network for the test");
         return 1;
     }

@@ -36,21 +36,6 @@ static int gate[2]; /* a pipe: who reads a byte from it may answer /slow */
 
 /* ---- The machine ----------------------------------------------------------------------------- */
 
-static int local_socket(int type, uint16_t port)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int on = 1;
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        (type == SOCK_STREAM && listen(fd, 256) < 0))
-        return -1;
-    return fd;
-}
-
 static unsigned count(const unsigned *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
@@ -160,33 +145,13 @@ static int start_servers(void)
     static int web, names;
     pthread_t thread;
 
-    web = local_socket(SOCK_STREAM, 80);
-    names = local_socket(SOCK_DGRAM, 53);
+    web = it_local_socket(SOCK_STREAM, 80);
+    names = it_local_socket(SOCK_DGRAM, 53);
     if (web < 0 || names < 0 || pipe2(gate, O_CLOEXEC) < 0 ||
         pthread_create(&thread, NULL, web_server, &web) != 0 ||
         pthread_create(&thread, NULL, name_server, &names) != 0)
         return -1;
     return 0;
-}
-
-/* Before there is any thread. */
-static int leave_the_machine(void)
-{
-    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    char path[256];
-
-    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return -1;
-    (void)snprintf(path, sizeof(path), "%s/resolv.conf", getenv("ISOL8_TEST_DIR"));
-    FILE *f = fopen(path, "we");
-    if (f == NULL || fputs("nameserver 127.0.0.1\n", f) < 0 || fclose(f) != 0 ||
-        mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
-        return -1;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int r = ioctl(fd, SIOCSIFFLAGS, &lo);
-    (void)close(fd);
-    return r;
 }
 
 static isol8_host *open_host(void)
@@ -547,7 +512,7 @@ int main(void)
         cmocka_unit_test(test_one_bad_address_is_enough),
     };
 
-    if (leave_the_machine() < 0) {
+    if (it_leave_the_machine() < 0) {
         perror("cannot make a network for the test");
         return 1;
     }
