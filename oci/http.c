@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/curl.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "oci/curl.h"
 
 enum { POLL_MS = 250, PROGRESS_MS = 100, CONNECT_S = 20 };
 

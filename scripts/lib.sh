@@ -14,10 +14,11 @@ die() {
 # What isol8 needs when it runs, and what building it takes.
 # shellcheck disable=SC2034
 runtime_packages=(runc mmdebstrap ca-certificates libcjson1 libcurl4 libarchive13 libssl3
-    libnftables1 libmnl0 libpcre2-8-0 libc-ares2 libidn2-0 libmicrohttpd12)
+    libnftables1 libmnl0 libpcre2-8-0 libc-ares2 libidn2-0 libmicrohttpd12 libwslay1 libsqlite3-0
+    libpq5 libmariadb3)
 # shellcheck disable=SC2034
 build_packages=(gcc libc6-dev make cmake pkg-config libcjson-dev libseccomp-dev libmnl-dev
-    libc-ares-dev libmicrohttpd-dev)
+    libc-ares-dev libmicrohttpd-dev libwslay-dev libsqlite3-dev libpq-dev libmariadb-dev)
 
 # install_missing PACKAGE... - ask apt only for what dpkg does not have.
 install_missing() {

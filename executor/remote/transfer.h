@@ -11,9 +11,9 @@
 #define EXECUTOR_REMOTE_TRANSFER_H
 
 #include "base/buf.h"
+#include "base/curl.h"
 #include "executor/remote/resolve.h"
 #include "executor/remote/url.h"
-#include "oci/curl.h"
 #include "proxy/guard.h"
 
 enum {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* curl.h - the functions and numbers of libcurl that oci/http.c and executor/remote/transfer.c use;
  * soname libcurl.so.4. */
-#ifndef OCI_CURL_H
-#define OCI_CURL_H
+#ifndef BASE_CURL_H
+#define BASE_CURL_H
 
 #include <sys/socket.h>
 

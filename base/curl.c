@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* curl.c - loads libcurl. */
-#include "oci/curl.h"
+#include "base/curl.h"
 
 #include <pthread.h>
 #include <stddef.h>
