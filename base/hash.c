@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hash.c - SHA-2 digests by OpenSSL's libcrypto, loaded on first use. */
+/* hash.c - SHA digests by OpenSSL's libcrypto, loaded on first use. */
 #include "base/hash.h"
 
 #include <pthread.h>
@@ -12,6 +12,7 @@
 static struct {
     void *(*ctx_new)(void);
     void (*ctx_free)(void *ctx);
+    const void *(*sha1)(void);
     const void *(*sha256)(void);
     const void *(*sha512)(void);
     int (*init)(void *ctx, const void *type, void *engine);
@@ -26,10 +27,15 @@ static pthread_once_t evp_once = PTHREAD_ONCE_INIT;
 static void evp_load(void)
 {
     static const struct dl_symbol symbols[] = {
-        { "EVP_MD_CTX_new", &evp.ctx_new },   { "EVP_MD_CTX_free", &evp.ctx_free },
-        { "EVP_sha256", &evp.sha256 },        { "EVP_sha512", &evp.sha512 },
-        { "EVP_DigestInit_ex", &evp.init },   { "EVP_DigestUpdate", &evp.update },
-        { "EVP_DigestFinal_ex", &evp.final }, { NULL, NULL },
+        { "EVP_MD_CTX_new", &evp.ctx_new },
+        { "EVP_MD_CTX_free", &evp.ctx_free },
+        { "EVP_sha1", &evp.sha1 },
+        { "EVP_sha256", &evp.sha256 },
+        { "EVP_sha512", &evp.sha512 },
+        { "EVP_DigestInit_ex", &evp.init },
+        { "EVP_DigestUpdate", &evp.update },
+        { "EVP_DigestFinal_ex", &evp.final },
+        { NULL, NULL },
     };
 
     evp.status = dl_load("libcrypto.so.3", symbols, &evp.error);
@@ -56,7 +62,10 @@ int hash_new(struct hash **out, enum hash_kind kind, isol8_error *err)
     auto_hash struct hash *h = calloc(1, sizeof(*h));
     if (h == NULL || (h->ctx = evp.ctx_new()) == NULL)
         return err_nomem(err);
-    if (evp.init(h->ctx, kind == HASH_SHA256 ? evp.sha256() : evp.sha512(), NULL) != 1)
+    const void *type = kind == HASH_SHA1     ? evp.sha1()
+                       : kind == HASH_SHA256 ? evp.sha256()
+                                             : evp.sha512();
+    if (evp.init(h->ctx, type, NULL) != 1)
         return hash_failed(err);
     *out = take_ptr(&h);
     return 0;

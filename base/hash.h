@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hash.h - SHA-2 digests by OpenSSL's libcrypto, loaded on first use. */
+/* hash.h - SHA digests by OpenSSL's libcrypto, loaded on first use. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
@@ -11,7 +11,7 @@
 #define HASH_SHA256_HEX_SIZE 65 /* 64 hex digits and NUL */
 #define HASH_MAX_BYTES 64       /* a SHA-512 digest */
 
-enum hash_kind { HASH_SHA256, HASH_SHA512 };
+enum hash_kind { HASH_SHA1 /* of RFC 6455's handshake only */, HASH_SHA256, HASH_SHA512 };
 
 struct hash; /* a digest being computed */
 

@@ -92,3 +92,15 @@ bool json_add_text(cJSON *obj, const char *key, const char *text, size_t n)
     (void)buf_adds(&quoted, "\"");
     return !quoted.failed && cJSON_AddRawToObject(obj, key, quoted.data) != NULL;
 }
+
+bool json_has_escaped_nul(const char *text, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (text[i] != '\\')
+            continue;
+        if (n - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
+            return true;
+        i++; /* what is escaped begins no escape of its own */
+    }
+    return false;
+}

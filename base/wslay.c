@@ -19,6 +19,7 @@ static void load(void)
         { "wslay_event_context_client_init", &lib.client_init },
         { "wslay_event_context_free", &lib.free },
         { "wslay_event_config_set_max_recv_msg_length", &lib.set_max_recv_msg_length },
+        { "wslay_event_config_set_no_buffering", &lib.set_no_buffering },
         { "wslay_event_set_error", &lib.set_error },
         { "wslay_event_recv", &lib.recv },
         { "wslay_event_send", &lib.send },

@@ -16,6 +16,7 @@ struct wslay_lib {
                        void *user);
     void (*free)(wslay_event_context_ptr ctx);
     void (*set_max_recv_msg_length)(wslay_event_context_ptr ctx, uint64_t bytes);
+    void (*set_no_buffering)(wslay_event_context_ptr ctx, int is_on);
     void (*set_error)(wslay_event_context_ptr ctx, int error);
     int (*recv)(wslay_event_context_ptr ctx);
     int (*send)(wslay_event_context_ptr ctx);

@@ -157,6 +157,8 @@ const struct conf_key conf_keys[] = {
     ROW_SERVER_COUNT("server.maxQueue", 0, 65536),
     ROW_SERVER_COUNT("server.maxSessions", 1, 65536),
     ROW_SERVER_COUNT("server.maxBodySize", 1024, 1073741824),
+    ROW_SERVER_COUNT("server.maxMessageSize", 1024, 1073741824),
+    ROW_OPERATOR("server.webSocket", CONF_BOOL),
     ROW_SERVER_COUNT("server.shutdownGraceMs", 0, TIMEOUT_MS_MAX),
     ROW_OPERATOR("server.tlsCertificate", CONF_STRING),
     ROW_OPERATOR("server.tlsKey", CONF_STRING),

@@ -7,20 +7,24 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-int exec_new(struct exec **out, struct srv *s, const struct srv_who *who, const char *order,
-             size_t n, struct srv_fault *f)
+enum { EXEC_LATE_MS = 1000 }; /* making a sandbox is not counted, nor is the way to the client */
+
+int exec_new(struct exec **out, struct srv *s, const struct srv_who *who, cJSON *order,
+             struct srv_fault *f)
 {
     struct exec *x = calloc(1, sizeof(*x));
 
     *out = x;
-    if (x == NULL)
+    if (x == NULL) {
+        cJSON_Delete(order);
         return srv_fault_set(f, 500, NULL, "out of memory");
+    }
     x->srv = s;
     x->who = *who;
     x->came_ns = clock_now_ns();
     x->ticket = (struct srv_ticket)SRV_TICKET_NONE;
     x->state = EXEC_QUEUED;
-    if (srv_order_parse(&x->order, &s->policy, order, n, f) < 0)
+    if (srv_order_take(&x->order, &s->policy, order, f) < 0)
         return -1;
     if (srv_gate_enter(&s->gate, &x->ticket) < 0) {
         srv_metrics_count(&s->metrics, &s->metrics.queue_full);
@@ -74,6 +78,14 @@ void exec_free(struct exec *x)
     isol8_result_free(res);
     srv_order_done(&x->order);
     free(x);
+}
+
+bool exec_is_late(const struct exec *x)
+{
+    int64_t ms = x->order.request.timeout_ms;
+
+    return x->state == EXEC_RUNNING && ms > 0 &&
+           clock_now_ns() > x->began_ns + (uint64_t)(ms + EXEC_LATE_MS) * 1000000u;
 }
 
 void exec_on_wake(struct exec *x, enum srv_wake wake)

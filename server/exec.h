@@ -30,12 +30,13 @@ struct exec {
 
 /**
  * exec_new() - Check an order and put it in the queue
- * @out: Also filled in on failure: exec_free()
+ * @out:   Also filled in on failure: exec_free()
+ * @order: Taken, also on failure
  *
  * Return: 0, or -1 with the fault
  */
-int exec_new(struct exec **out, struct srv *s, const struct srv_who *who, const char *order,
-             size_t n, struct srv_fault *f);
+int exec_new(struct exec **out, struct srv *s, const struct srv_who *who, cJSON *order,
+             struct srv_fault *f);
 
 /** End what is under way and give everything back. NULL is fine. */
 void exec_free(struct exec *x);
@@ -45,6 +46,10 @@ int exec_begin(struct exec *x, unsigned flags, isol8_error *err);
 
 /** End it soon; it is driven to its end all the same. */
 void exec_cancel(struct exec *x);
+
+/** True when its time was up a moment ago: who has not looked at its run since must do so, even if
+ * its client does not take what it says. Else a client that reads slowly would outlast limits. */
+bool exec_is_late(const struct exec *x);
 
 /** Act upon what srv_wait() says: the client has left, or the server waits no longer. */
 void exec_on_wake(struct exec *x, enum srv_wake wake);

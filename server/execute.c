@@ -19,6 +19,15 @@
 #include "base/mem.h"
 #include "server/flow.h"
 
+static int order(struct srv_call *c, struct exec **x, struct srv_fault *f)
+{
+    cJSON *json = NULL;
+
+    if (srv_json_object(&json, buf_text(&c->body), c->body.len, f) < 0)
+        return -1;
+    return exec_new(x, c->srv, &c->who, json, f);
+}
+
 /* ---- Buffered -------------------------------------------------------------------------------- */
 
 static int wait_for_place(struct exec *x, int client_fd)
@@ -65,7 +74,7 @@ void srv_post_execute(struct srv_call *c)
     struct srv_fault f;
     isol8_error err = { 0 };
 
-    if (exec_new(&x, c->srv, &c->who, buf_text(&c->body), c->body.len, &f) < 0) {
+    if (order(c, &x, &f) < 0) {
         srv_reply_fault(c, &f);
         exec_free(x);
         return;
@@ -126,9 +135,11 @@ static ssize_t sse_read(void *user, char *out, size_t max)
 {
     struct sse *s = user;
 
-    while (s->out.len == 0 && s->flow.x->state != EXEC_OVER) {
+    while ((s->out.len == 0 || exec_is_late(s->flow.x)) && s->flow.x->state != EXEC_OVER) {
         bool is_idle = flow_step(&s->flow);
-        if (is_idle && s->out.len == 0)
+        if (is_idle && s->out.len > 0)
+            break;
+        if (is_idle)
             sse_wait(s);
     }
     if (s->out.failed)
@@ -164,7 +175,7 @@ void srv_post_execute_stream(struct srv_call *c)
     s->client_fd = c->client_fd;
     s->said_ns = clock_now_ns();
     buf_init(&s->out, 2 * FLOW_EVENT_MAX);
-    if (exec_new(&s->flow.x, c->srv, &c->who, buf_text(&c->body), c->body.len, &f) < 0) {
+    if (order(c, &s->flow.x, &f) < 0) {
         srv_reply_fault(c, &f);
         sse_done(s);
         return;

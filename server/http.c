@@ -12,6 +12,9 @@
  *
  * A connection is in the list from its start until just before its socket is closed, so the
  * watching thread never touches a number that has become somebody else's.
+ *
+ * A connection that becomes a WebSocket gets a thread of ours: with TLS the library's own goes on
+ * carrying bytes, between the client and a socket pair.
  */
 #include "server/http.h"
 
@@ -29,6 +32,8 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "server/frames.h"
+#include "server/websocket.h"
 
 #define MS_NS UINT64_C(1000000)
 #define LISTENERS_MAX 8
@@ -55,9 +60,22 @@ struct http {
     pthread_mutex_t mutex; /* guards the connections */
     struct conn *first;
     unsigned n_conns;
+    unsigned n_upgraded; /* threads of WebSockets */
+    pthread_cond_t upgraded_ended;
     pthread_t watcher;
     bool has_watcher;
     int stop_fd;
+};
+
+/* A connection that has become a WebSocket. */
+struct upgraded {
+    struct http *http;
+    struct conn *conn;
+    struct srv_who who;
+    struct MHD_UpgradeResponseHandle *handle;
+    int fd;
+    void *early;
+    size_t n_early;
 };
 
 /* One request at work, from its head until its answer is out. */
@@ -70,6 +88,8 @@ struct request {
     bool is_too_big, is_over_budget, is_refused;
     bool is_prepared; /* the answer is known, and goes out when the request is there */
     bool is_answered;
+    struct upgraded *upgraded; /* until its thread has it */
+    bool is_upgraded;
 };
 
 /* ---- Connections and their deadlines --------------------------------------------------------- */
@@ -163,6 +183,111 @@ static void *run_watcher(void *user)
     return NULL;
 }
 
+/* ---- WebSockets ------------------------------------------------------------------------------ */
+
+static void set_busy(void *user, bool is_busy)
+{
+    struct upgraded *u = user;
+
+    set_phase(u->conn, is_busy ? CONN_WORK : CONN_ANSWER,
+              is_busy ? 0 : in_ms(HTTP_SLACK_MS + FRAMES_CLOSE_MS));
+}
+
+static void upgraded_end(struct upgraded *u)
+{
+    struct http *h = u->http;
+
+    (void)MHD_upgrade_action(u->handle, MHD_UPGRADE_ACTION_CLOSE);
+    free(u->early);
+    free(u);
+    (void)pthread_mutex_lock(&h->mutex);
+    h->n_upgraded--;
+    (void)pthread_cond_signal(&h->upgraded_ended);
+    (void)pthread_mutex_unlock(&h->mutex);
+}
+
+static void *run_websocket(void *user)
+{
+    struct upgraded *u = user;
+    struct websocket_args args = {
+        .srv = u->http->srv,
+        .who = u->who,
+        .fd = u->fd,
+        /* With TLS the library does not pass on that the client has left. */
+        .gone_fd = u->fd == u->conn->fd ? -1 : u->conn->fd,
+        .early = u->early,
+        .n_early = u->n_early,
+        .set_busy = set_busy,
+        .user = u,
+    };
+
+    websocket_serve(&args);
+    upgraded_end(u);
+    return NULL;
+}
+
+static bool start_websocket(struct upgraded *u)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    (void)pthread_attr_setstacksize(&attr, HTTP_STACK);
+    bool started = pthread_create(&thread, &attr, run_websocket, u) == 0;
+    (void)pthread_attr_destroy(&attr);
+    return started;
+}
+
+/* The library has sent the answer and gives the socket away. */
+static void on_upgrade(void *user, struct MHD_Connection *connection, void *state,
+                       const char *early, size_t n_early, MHD_socket fd,
+                       struct MHD_UpgradeResponseHandle *handle)
+{
+    struct request *q = state;
+    struct upgraded *u = take_ptr(&q->upgraded);
+
+    (void)user;
+    (void)connection;
+    q->is_upgraded = true;
+    u->handle = handle;
+    u->fd = fd;
+    set_phase(u->conn, CONN_IDLE, in_ms(WEBSOCKET_IDLE_MS + HTTP_SLACK_MS));
+    (void)pthread_mutex_lock(&u->http->mutex);
+    u->http->n_upgraded++;
+    (void)pthread_mutex_unlock(&u->http->mutex);
+    if (n_early > 0)
+        u->early = malloc(n_early);
+    if (u->early != NULL) {
+        memcpy(u->early, early, n_early);
+        u->n_early = n_early;
+    }
+    if ((n_early > 0 && u->early == NULL) || !start_websocket(u))
+        upgraded_end(u);
+}
+
+static enum MHD_Result answer_upgrade(struct MHD_Connection *connection, struct request *q)
+{
+    struct srv_call *c = &q->call;
+    struct MHD_Response *m = MHD_create_response_for_upgrade(on_upgrade, NULL);
+
+    q->is_answered = true;
+    q->upgraded = calloc(1, sizeof(*q->upgraded));
+    if (m == NULL || q->upgraded == NULL) {
+        if (m != NULL)
+            MHD_destroy_response(m);
+        return MHD_NO;
+    }
+    *q->upgraded = (struct upgraded){ .http = q->conn->http, .conn = q->conn, .who = c->who };
+    (void)MHD_add_response_header(m, MHD_HTTP_HEADER_UPGRADE, "websocket");
+    (void)MHD_add_response_header(m, "Sec-WebSocket-Accept", c->reply.upgrade);
+    srv_metrics_answer(&c->srv->metrics, c->reply.status);
+    set_phase(q->conn, CONN_ANSWER, in_ms(HTTP_SLACK_MS));
+    enum MHD_Result done = MHD_queue_response(connection, (unsigned)c->reply.status, m);
+    MHD_destroy_response(m);
+    return done;
+}
+
 /* ---- Answers --------------------------------------------------------------------------------- */
 
 struct streamed {
@@ -231,6 +356,8 @@ static void add_headers(struct MHD_Response *m, const struct srv_reply *r, bool 
         (void)snprintf(seconds, sizeof(seconds), "%u", r->retry_after_s);
         (void)MHD_add_response_header(m, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     }
+    if (r->status == MHD_HTTP_UPGRADE_REQUIRED) /* RFC 6455, section 4.4 */
+        (void)MHD_add_response_header(m, "Sec-WebSocket-Version", "13");
     if (closes)
         (void)MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -239,8 +366,10 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct request 
 {
     struct srv_reply *r = &q->call.reply;
     size_t size = r->body.len;
-    struct MHD_Response *m = response_of(q);
 
+    if (r->status == MHD_HTTP_SWITCHING_PROTOCOLS)
+        return answer_upgrade(connection, q);
+    struct MHD_Response *m = response_of(q);
     if (m == NULL)
         return MHD_NO;
     add_headers(m, r, closes);
@@ -307,6 +436,7 @@ static void request_free(struct request *q)
         c->sink->abandon(c);
     if (c->reply.source.user != NULL)
         c->reply.source.done(c->reply.source.user);
+    free(q->upgraded);
     atomic_fetch_sub(&c->srv->bodies, q->counted);
     /* Bodies hold secrets and code. */
     if (c->body.data != NULL)
@@ -367,6 +497,7 @@ static enum MHD_Result begin(struct srv *s, struct MHD_Connection *connection, c
     struct srv_call *c = &q->call;
     set_phase(q->conn, CONN_WORK, 0);
     bool brings_body = has_body(connection, &length);
+    c->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     c->route = srv_route_find(method, url, &c->tail);
     if (admit(q, connection, &f) < 0) {
         srv_reply_fault(c, &f);
@@ -480,7 +611,8 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
     (void)code;
     if (q == NULL)
         return;
-    set_phase(q->conn, CONN_IDLE, in_ms(HTTP_IDLE_MS));
+    if (!q->is_upgraded)
+        set_phase(q->conn, CONN_IDLE, in_ms(HTTP_IDLE_MS));
     request_free(q);
 }
 
@@ -500,7 +632,7 @@ static void on_log(void *user, const char *fmt, va_list ap)
 static struct MHD_Daemon *start_daemon(struct http *h, const struct http_args *a, int fd)
 {
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-                     MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+                     MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_UPGRADE;
     struct MHD_OptionItem tls[] = {
         { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)a->tls_certificate },
         { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)a->tls_key },
@@ -530,6 +662,7 @@ int http_start(struct http **out, const struct http_args *args, isol8_error *err
     h->max = args->connections;
     h->log = args->log;
     (void)pthread_mutex_init(&h->mutex, NULL);
+    (void)pthread_cond_init(&h->upgraded_ended, NULL);
     h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     for (size_t i = 0; i < LISTENERS_MAX; i++)
         h->quiesced[i] = -1;
@@ -577,12 +710,17 @@ void http_stop(struct http *h)
 
     if (h == NULL)
         return;
+    (void)pthread_mutex_lock(&h->mutex);
+    while (h->n_upgraded > 0) /* kill_fd ends them */
+        (void)pthread_cond_wait(&h->upgraded_ended, &h->mutex);
+    (void)pthread_mutex_unlock(&h->mutex);
     for (size_t i = 0; i < h->n_daemons; i++)
         MHD_stop_daemon(h->daemons[i]);
     (void)!write(h->stop_fd, &one, sizeof(one));
     if (h->has_watcher)
         (void)pthread_join(h->watcher, NULL);
     (void)fd_close(h->stop_fd);
+    (void)pthread_cond_destroy(&h->upgraded_ended);
     (void)pthread_mutex_destroy(&h->mutex);
     free(h);
 }

@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/wslay.h"
 #include "server/args.h"
 #include "server/http.h"
 #include "server/listen.h"
@@ -33,6 +34,7 @@ enum {
     MAX_QUEUE = 256,
     MAX_SESSIONS = 256,
     MAX_BODY = 128 << 20,
+    MAX_MESSAGE = 16 << 20,
     GRACE_MS = 10000,
     ANSWER_MS = 5000,     /* for the answers of what was killed to get out */
     FIRST_REAP_MS = 2000, /* after the start: runtimes of a server that was killed need a moment */
@@ -115,6 +117,10 @@ static int load_config(struct server *s, isol8_error *err)
     if ((s->args.tls_certificate == NULL) != (s->args.tls_key == NULL))
         return err_set(err, ISOL8_E_INVAL,
                        "server.tlsCertificate and server.tlsKey belong together");
+    s->srv.has_websocket = !cJSON_IsFalse(conf_value(s->conf, "server.webSocket"));
+    const struct wslay_lib *lib;
+    if (s->srv.has_websocket && wslay_lib_get(&lib, err) < 0)
+        return err_wrap(err, ISOL8_E_UNSUPPORTED, "WebSocket (server.webSocket)");
     s->srv.conf = s->conf;
     s->srv.is_debug = s->args.is_debug;
     return 0;
@@ -214,6 +220,7 @@ static int make_parts(struct server *s, isol8_error *err)
     };
 
     v->body_max = (size_t)number(s, "server.maxBodySize", MAX_BODY);
+    v->message_max = (size_t)number(s, "server.maxMessageSize", MAX_MESSAGE);
     v->kill_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (v->kill_fd < 0)
         return err_sys(err, errno, "cannot make an eventfd");

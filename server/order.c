@@ -470,19 +470,6 @@ static int get_options(struct srv_order *o, const struct srv_policy *p, const cJ
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-/* cJSON ends a string at an escaped NUL: code would silently be cut there. */
-static bool has_escaped_nul(const char *text, size_t n)
-{
-    for (size_t i = 0; i + 1 < n; i++) {
-        if (text[i] != '\\')
-            continue;
-        if (n - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
-            return true;
-        i++; /* what is escaped begins no escape of its own */
-    }
-    return false;
-}
-
 int srv_json_object(cJSON **out, const char *text, size_t n, struct srv_fault *f)
 {
     auto_json cJSON *j = NULL;
@@ -492,7 +479,7 @@ int srv_json_object(cJSON **out, const char *text, size_t n, struct srv_fault *f
         return srv_fault_set(f, 400, "body", "%s", err.msg);
     if (!cJSON_IsObject(j))
         return wrong_type(f, "body", "object", j);
-    if (has_escaped_nul(text, n))
+    if (json_has_escaped_nul(text, n))
         return srv_fault_set(f, 400, "body",
                              "body: strings must not hold a NUL character (\\u0000)");
     *out = take_ptr(&j);
@@ -536,14 +523,23 @@ static int fill(struct srv_order *o, const struct srv_policy *p, struct srv_faul
     return get_request(o, p, request, f);
 }
 
+int srv_order_take(struct srv_order *o, const struct srv_policy *p, cJSON *json,
+                   struct srv_fault *f)
+{
+    *o = (struct srv_order){ .json = json, .options = p->base };
+    isol8_request_init(&o->request);
+    return fill(o, p, f);
+}
+
 int srv_order_parse(struct srv_order *o, const struct srv_policy *p, const char *text, size_t n,
                     struct srv_fault *f)
 {
-    *o = (struct srv_order){ .options = p->base };
-    isol8_request_init(&o->request);
-    if (srv_json_object(&o->json, text, n, f) < 0)
+    cJSON *json = NULL;
+
+    *o = (struct srv_order){ 0 };
+    if (srv_json_object(&json, text, n, f) < 0)
         return -1;
-    return fill(o, p, f);
+    return srv_order_take(o, p, json, f);
 }
 
 void srv_order_done(struct srv_order *o)

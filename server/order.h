@@ -29,6 +29,10 @@ struct srv_order {
 /** @out is filled in also on failure: srv_order_done(). Return: 0, or -1 with the fault. */
 int srv_order_parse(struct srv_order *out, const struct srv_policy *p, const char *text, size_t n,
                     struct srv_fault *f);
+
+/** The same of an object that was parsed already; @json is taken, also on failure. */
+int srv_order_take(struct srv_order *out, const struct srv_policy *p, cJSON *json,
+                   struct srv_fault *f);
 void srv_order_done(struct srv_order *o);
 
 /** Parse a body that must be one JSON object, without NUL in its strings. */

@@ -11,6 +11,7 @@ const struct srv_route srv_routes[] = {
     { "GET", "/openapi.json", SRV_NEED_KEY, srv_get_openapi, NULL },
     { "POST", "/execute", SRV_NEED_KEY, srv_post_execute, NULL },
     { "POST", "/execute/stream", SRV_NEED_KEY, srv_post_execute_stream, NULL },
+    { "GET", "/execute/ws", SRV_NEED_KEY, srv_get_websocket, NULL },
     { "POST", "/file", SRV_NEED_KEY, srv_post_file, srv_post_file_sink },
     { "GET", "/file", SRV_NEED_KEY, srv_get_file, NULL },
     { "GET", "/sessions", SRV_NEED_KEY, srv_get_sessions, NULL },

@@ -32,8 +32,9 @@ struct srv {
     struct srv_metrics metrics;
     struct srv_engine *prewarmed; /* keeps its kinds of the pool */
     pthread_mutex_t cleanup_mutex;
-    size_t body_max;
-    atomic_size_t bodies; /* bytes of bodies in memory */
+    size_t body_max, message_max; /* of HTTP, of WebSocket */
+    bool has_websocket;
+    atomic_size_t bodies; /* bytes of bodies and messages in memory */
     atomic_uint connections;
     atomic_bool is_ready, is_draining;
     int kill_fd; /* eventfd, readable for good once everything must end */
@@ -55,6 +56,7 @@ struct srv_reply {
     struct srv_source source; /* instead of the body */
     unsigned retry_after_s;   /* 0: no such header */
     bool no_cache;
+    char upgrade[32]; /* status 101: what Sec-WebSocket-Accept says */
 };
 
 struct srv_call;
@@ -90,6 +92,7 @@ struct srv_call {
     struct srv_who who;
     struct buf body;
     int client_fd;
+    bool is_head; /* HEAD, answered as GET */
     struct srv_reply reply;
     const struct srv_sink *sink;
     void *sink_state;
@@ -127,6 +130,7 @@ void srv_get_metrics(struct srv_call *c);
 void srv_get_openapi(struct srv_call *c);
 void srv_post_execute(struct srv_call *c);
 void srv_post_execute_stream(struct srv_call *c);
+void srv_get_websocket(struct srv_call *c);
 void srv_post_file(struct srv_call *c);
 const struct srv_sink *srv_post_file_sink(struct srv_call *c);
 void srv_get_file(struct srv_call *c);

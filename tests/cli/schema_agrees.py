@@ -108,6 +108,8 @@ KEYS = {
     "server.maxQueue": whole(0, 65536),
     "server.maxSessions": whole(1, 65536),
     "server.maxBodySize": whole(1024, 1073741824),
+    "server.maxMessageSize": whole(1024, 1073741824),
+    "server.webSocket": BOOL,
     "server.shutdownGraceMs": whole(0, 604800000),
     "server.tlsCertificate": TEXT,
     "server.tlsKey": TEXT,
