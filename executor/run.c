@@ -479,8 +479,10 @@ int isol8_run_signal(isol8_run *r, int sig, isol8_error *err)
 {
     if (sig < 1 || sig > 64)
         return err_set(err, ISOL8_E_INVAL, "signal: %d is not between 1 and 64", sig);
-    if (r->state != RUN_RUNNING)
-        return err_set(err, ISOL8_E_STATE, "no program is running");
+    if (r->state > RUN_RUNNING)
+        return 0;
+    if (r->state < RUN_RUNNING)
+        return err_set(err, ISOL8_E_STATE, "no program is running yet");
     int s = initlink_signal(r->socket_fd, RUN_MAIN_ID, sig, err);
     return s == INITLINK_FULL ? err_set(err, ISOL8_E_BUSY, "the sandbox does not answer") : s;
 }

@@ -468,7 +468,8 @@ ISOL8_API bool isol8_run_done(const isol8_run *run);
 /** Queue bytes for the program's stdin (request with stdin_open); n = 0 closes it. */
 ISOL8_API int isol8_run_stdin(isol8_run *run, const void *data, size_t n, isol8_error *err);
 
-/** Send a signal to the main command. */
+/** Send a signal to the main command. No effect once it has ended; ISOL8_E_STATE before it began,
+ * when isol8_run_cancel() is what ends the run. */
 ISOL8_API int isol8_run_signal(isol8_run *run, int sig, isol8_error *err);
 
 /** Kill the execution; async-signal-safe, any thread, also repeatedly. */

@@ -151,7 +151,7 @@ static void test_signal(void **state)
     rq.stdin_open = true;
     it_watch_start(&w, NULL, &rq);
     assert_int_equal(isol8_run_signal(w.run, SIGUSR1, &err), ISOL8_E_STATE);
-    assert_string_equal(err.msg, "no program is running");
+    assert_string_equal(err.msg, "no program is running yet");
     assert_int_equal(isol8_run_signal(w.run, 0, &err), ISOL8_E_INVAL);
     assert_int_equal(isol8_run_signal(w.run, 65, &err), ISOL8_E_INVAL);
     it_watch_until(&w, "ready\n");

@@ -218,6 +218,17 @@ class Talk(ServerCase):
         events, _ = w.rest()
         self.assertEqual((text_of(events), events[-1]["data"]), ("bye\n", "7"))
 
+    def test_signal_at_the_end(self):
+        """The program has ended or is about to: its exit is still told."""
+        for i in range(30):
+            w = self.open()
+            w.execute("echo x")
+            w.event()
+            time.sleep(i / 10000)
+            w.say(type="signal", signal="SIGINT")
+            events, close = w.rest()
+            self.assertEqual((events[-1]["type"], close[0]), ("exit", 1000), events)
+
     def test_signal_in_the_queue(self):
         busy = [self.open() for _ in range(4)]
         for w in busy:
