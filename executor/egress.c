@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "executor/host.h"
 
 /* One level of ownership for the settings: everything below is a copy. */
 struct exec_egress {
@@ -129,6 +130,27 @@ const struct proxy_settings *exec_egress_settings(const struct exec_egress *e)
 const char *exec_egress_ca_file(const struct exec_egress *e)
 {
     return e->ca_file;
+}
+
+void isol8_proxy_look(isol8_host *host, isol8_proxy_state *out)
+{
+    struct exec_egress *e = host->egress;
+    struct proxy_tally tally;
+
+    if (out->size != sizeof(*out))
+        return;
+    *out = (isol8_proxy_state){ .size = sizeof(*out) };
+    if (!exec_host_is_ours(host, NULL))
+        return;
+    (void)pthread_mutex_lock(&e->mutex);
+    const struct proxy *proxy = e->proxy; /* once there, it stays */
+    (void)pthread_mutex_unlock(&e->mutex);
+    if (proxy == NULL)
+        return;
+    proxy_look(proxy, &tally);
+    memcpy(out->decisions, tally.decisions, sizeof(out->decisions));
+    out->bytes_in = tally.bytes_in;
+    out->bytes_out = tally.bytes_out;
 }
 
 static int start_if_needed(struct exec_egress *e, isol8_error *err)

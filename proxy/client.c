@@ -21,20 +21,25 @@ struct verdict client_judge(const struct proxy_client *c, const struct proxy_hos
                             uint16_t port)
 {
     struct proxy_decision d = proxy_rules_match(c->rules, host->text);
-    struct verdict v = { .is_allowed = false, .rule = d.rule, .reason = d.reason };
+    struct verdict v = { false, d.outcome, d.rule, d.reason };
 
     if (!d.is_allowed)
         return v;
     if (!port_is_open(c->proxy, port)) {
+        v.outcome = ISOL8_PROXY_PORT;
         v.reason = "port is not open";
         return v;
     }
     const char *refused = host->is_address ? proxy_guard_refuses(c->proxy->guard, &host->address)
                                            : NULL;
-    if (refused == NULL && c->is_exhausted)
-        refused = "byte limit reached";
     if (refused != NULL) {
+        v.outcome = ISOL8_PROXY_ADDRESS;
         v.reason = refused;
+        return v;
+    }
+    if (c->is_exhausted) {
+        v.outcome = ISOL8_PROXY_LIMIT;
+        v.reason = "byte limit reached";
         return v;
     }
     v.is_allowed = true;
@@ -82,6 +87,8 @@ void client_count(struct proxy_client *c, uint64_t in, uint64_t out)
 
     c->counters.bytes_in += in;
     c->counters.bytes_out += out;
+    tally_add(&c->proxy->tally.bytes_in, in);
+    tally_add(&c->proxy->tally.bytes_out, out);
     if (c->proxy->bytes_per_second > 0)
         c->tokens -= (double)(in + out);
     if (limit > 0 && !c->is_exhausted && c->counters.bytes_in + c->counters.bytes_out > limit) {

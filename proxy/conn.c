@@ -316,6 +316,9 @@ void conn_record(struct conn *c, const char *method, size_t method_n, const stru
 
     free(r->path);
     *r = (struct record){ .is_open = true, .port = port, .host = *host };
+    r->protocol = path != NULL        ? ISOL8_PROXY_HTTP
+                  : c->is_transparent ? ISOL8_PROXY_TCP
+                                      : ISOL8_PROXY_CONNECT;
     method_n = method_n < PROXY_METHOD_MAX ? method_n : PROXY_METHOD_MAX;
     memcpy(r->method, method, method_n);
     if (path != NULL)
@@ -344,14 +347,19 @@ void conn_log(struct conn *c, bool is_allowed)
             .error = r->error,
         };
         (void)netlog_add(c->client->log, &e); /* what is dropped is counted */
+        tally_decision(&c->client->proxy->tally, r->protocol,
+                       !is_allowed        ? r->outcome
+                       : r->error != NULL ? ISOL8_PROXY_FAILED
+                                          : ISOL8_PROXY_ALLOWED);
     }
     r->is_open = false;
     free(r->path);
     r->path = NULL;
 }
 
-void conn_log_blocked(struct conn *c, const char *reason)
+void conn_log_blocked(struct conn *c, enum isol8_proxy_outcome outcome, const char *reason)
 {
+    c->record.outcome = outcome;
     c->record.reason = reason;
     conn_log(c, false);
 }
@@ -361,6 +369,7 @@ bool conn_judge(struct conn *c)
     struct record *r = &c->record;
     struct verdict v = client_judge(c->client, &r->host, r->port);
 
+    r->outcome = v.outcome;
     r->rule = v.rule;
     r->reason = v.reason;
     if (!v.is_allowed)

@@ -36,6 +36,8 @@ enum conn_state {
 /* One network log entry in the making. */
 struct record {
     bool is_open;
+    enum isol8_proxy_protocol protocol;
+    enum isol8_proxy_outcome outcome; /* of the judgement */
     char method[PROXY_METHOD_MAX + 1];
     char *path; /* owned, or NULL */
     struct proxy_host host;
@@ -98,7 +100,7 @@ void conn_reply(struct conn *c, const char *status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void conn_linger(struct conn *c);
 
-/** Begin a log entry. @path NULL: none. */
+/** Begin a log entry. @path NULL: none, as all but requests. */
 void conn_record(struct conn *c, const char *method, size_t method_n, const struct proxy_host *host,
                  uint16_t port, const char *path, size_t path_n);
 
@@ -109,7 +111,7 @@ void conn_log(struct conn *c, bool is_allowed);
 bool conn_judge(struct conn *c);
 
 /** Log the open record as blocked for @reason. */
-void conn_log_blocked(struct conn *c, const char *reason);
+void conn_log_blocked(struct conn *c, enum isol8_proxy_outcome outcome, const char *reason);
 
 /** Rules were replaced: close what they block. */
 void conn_rejudge(struct conn *c);

@@ -12,7 +12,7 @@ static void on_connected(struct upstream *u)
 
     conn_take_upstream(c, u);
     if (status == UPSTREAM_BLOCKED) {
-        conn_log_blocked(c, reason);
+        conn_log_blocked(c, ISOL8_PROXY_ADDRESS, reason);
         http_reply_blocked(c);
     } else if (status == UPSTREAM_FAILED) {
         http_reply_failed(c, "502 Bad Gateway", reason);

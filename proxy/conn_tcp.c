@@ -62,7 +62,7 @@ static void on_connected(struct upstream *u)
         return;
     }
     if (status == UPSTREAM_BLOCKED)
-        conn_log_blocked(c, reason);
+        conn_log_blocked(c, ISOL8_PROXY_ADDRESS, reason);
     else
         c->record.error = reason;
     conn_end(c, true);
@@ -103,6 +103,7 @@ bool conn_name_agrees(struct conn *c, const struct proxy_host *name)
     /* Connected to an allowed literal: any name that is allowed by itself may be asked there. */
     if (r->host.is_address && client_judge(c->client, name, r->port).is_allowed)
         return true;
-    conn_log_blocked(c, "TLS server name differs from the name connected to");
+    conn_log_blocked(c, ISOL8_PROXY_OTHER_NAME,
+                     "TLS server name differs from the name connected to");
     return false;
 }

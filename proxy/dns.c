@@ -95,8 +95,8 @@ static void answer(struct proxy_client *c, const struct origin *to, const uint8_
                      (const struct sockaddr *)to->from, to->from_n);
 }
 
-static void log_blocked(struct proxy_client *c, const char *name, const char *rule,
-                        const char *reason)
+static void log_blocked(struct proxy_client *c, const char *name, enum isol8_proxy_outcome outcome,
+                        const char *rule, const char *reason)
 {
     uint64_t now = evl_now_ns(loop_of(c));
     struct netlog_entry e = {
@@ -108,6 +108,7 @@ static void log_blocked(struct proxy_client *c, const char *name, const char *ru
         .reason = reason,
     };
 
+    tally_decision(&c->proxy->tally, ISOL8_PROXY_DNS, outcome);
     if (strcmp(c->dns_blocked, name) == 0 && now - c->dns_blocked_ns < LOG_AGAIN_MS * 1000000ull)
         return;
     memcpy(c->dns_blocked, name, strlen(name) + 1);
@@ -121,6 +122,7 @@ static void answer_name(struct proxy_client *c, const struct origin *to, const u
 {
     struct proxy_address a = { .family = AF_INET };
 
+    tally_decision(&c->proxy->tally, ISOL8_PROXY_DNS, ISOL8_PROXY_ALLOWED);
     if (!names_give(c->names, q->name.text, &a.v4))
         answer(c, to, query, q, DNS_RCODE_SERVFAIL, NULL);
     else
@@ -177,11 +179,12 @@ static void on_resolved(struct lookup *l, const struct resolve_result *r)
 
     drop_pending(p); /* its memory lasts until the end of the turn */
     if (r->status == RESOLVE_OK && refused != NULL) {
-        log_blocked(c, p->question.name.text, NULL, refused);
+        log_blocked(c, p->question.name.text, ISOL8_PROXY_ADDRESS, NULL, refused);
         answer(c, &to, p->query, &p->question, DNS_RCODE_NXDOMAIN, NULL);
     } else if (r->status == RESOLVE_OK) {
         answer_name(c, &to, p->query, &p->question);
     } else {
+        tally_decision(&c->proxy->tally, ISOL8_PROXY_DNS, ISOL8_PROXY_FAILED);
         unsigned rcode = r->status == RESOLVE_NO_NAME      ? DNS_RCODE_NXDOMAIN
                          : r->status == RESOLVE_NO_ADDRESS ? DNS_RCODE_OK
                                                            : DNS_RCODE_SERVFAIL;
@@ -257,7 +260,7 @@ static void handle(struct proxy_client *c, const struct origin *to, const uint8_
         return;
     struct proxy_decision d = proxy_rules_match(c->rules, q.name.text);
     if (!d.is_allowed) {
-        log_blocked(c, q.name.text, d.rule, d.reason);
+        log_blocked(c, q.name.text, d.outcome, d.rule, d.reason);
         answer(c, to, query, &q, DNS_RCODE_NXDOMAIN, NULL);
     } else if (c->proxy->has_upstream || names_has(c->names, q.name.text)) {
         answer_name(c, to, query, &q);

@@ -43,7 +43,7 @@ void http_on_connected(struct upstream *u)
 
     conn_take_upstream(c, u);
     if (status == UPSTREAM_BLOCKED) {
-        conn_log_blocked(c, reason);
+        conn_log_blocked(c, ISOL8_PROXY_ADDRESS, reason);
         http_reply_blocked(c);
     } else if (status == UPSTREAM_FAILED) {
         http_reply_failed(c, "502 Bad Gateway", reason);
@@ -117,7 +117,7 @@ static void forward(struct conn *c, const struct http1_request *q, size_t n)
     conn_record(c, q->method.p, q->method.n, host, port, q->path.p, q->path.n);
     const char *problem = host_problem(c, q);
     if (problem != NULL) {
-        conn_log_blocked(c, problem);
+        conn_log_blocked(c, ISOL8_PROXY_OTHER_NAME, problem);
         http_reply_blocked(c);
     } else if (!conn_judge(c)) {
         http_reply_blocked(c);

@@ -40,6 +40,7 @@ static void take_one(struct listener *l, int fd)
     int on = 1;
 
     if (c->is_exhausted || c->n_conns >= c->proxy->connections) {
+        tally_decision(&c->proxy->tally, ISOL8_PROXY_TCP, ISOL8_PROXY_LIMIT);
         log_refused(c, c->is_exhausted ? "byte limit reached" : "too many connections");
         fd_reset(fd);
         return;

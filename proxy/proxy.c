@@ -165,6 +165,11 @@ int proxy_open(struct proxy **out, const struct proxy_settings *settings, isol8_
     return 0;
 }
 
+void proxy_look(const struct proxy *p, struct proxy_tally *out)
+{
+    tally_read(&p->tally, out);
+}
+
 void proxy_close(struct proxy *p)
 {
     if (p == NULL)

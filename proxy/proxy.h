@@ -13,6 +13,7 @@
 #include "proxy/host.h"
 #include "proxy/netlog.h"
 #include "proxy/rules.h"
+#include "proxy/tally.h"
 
 enum {
     PROXY_EXPLICIT_PORT = 8118,
@@ -49,6 +50,9 @@ struct proxy_client;
 
 /** Start the thread. A bad setting is an error that names it. */
 int proxy_open(struct proxy **out, const struct proxy_settings *settings, isol8_error *err);
+
+/** What it did so far; from any thread, without waiting. */
+void proxy_look(const struct proxy *p, struct proxy_tally *out);
 
 /** Stop the thread; every client must have been detached. NULL is fine. */
 void proxy_close(struct proxy *p);

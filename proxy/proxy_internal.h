@@ -13,6 +13,7 @@
 #include "proxy/names.h"
 #include "proxy/proxy.h"
 #include "proxy/resolver.h"
+#include "proxy/tally.h"
 
 enum {
     PROXY_IO_MAX = 64 * 1024,        /* bytes moved by one read */
@@ -48,6 +49,7 @@ struct proxy {
     uint64_t bytes;
     int pipes[PROXY_PIPES_MAX][2];
     size_t n_pipes;
+    struct proxy_tally tally;
     char scratch[PROXY_IO_MAX]; /* bytes between one read and the write that follows at once */
 };
 
@@ -86,6 +88,7 @@ struct proxy_client {
 
 struct verdict {
     bool is_allowed;
+    enum isol8_proxy_outcome outcome;
     const char *rule;   /* lives as long as the client's rules */
     const char *reason; /* lives until the next turn of the loop at least */
 };

@@ -189,7 +189,7 @@ static bool judge_hello(struct conn *c)
             c->relay.has_hello = true;
             return true;
         }
-        conn_log_blocked(c, "TLS hello is incomplete or too long");
+        conn_log_blocked(c, ISOL8_PROXY_BAD_HELLO, "TLS hello is incomplete or too long");
         return false;
     case TLS_HELLO_NOT_TLS:
     case TLS_HELLO_NO_NAME:
@@ -201,7 +201,7 @@ static bool judge_hello(struct conn *c)
     case TLS_HELLO_BAD:
         break;
     }
-    conn_log_blocked(c, "TLS hello is malformed");
+    conn_log_blocked(c, ISOL8_PROXY_BAD_HELLO, "TLS hello is malformed");
     return false;
 }
 

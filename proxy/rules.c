@@ -287,6 +287,7 @@ static enum found search_list(const struct search *s, const struct rule_list *li
 static struct proxy_decision over_limit(enum found f, const char *rule)
 {
     return (struct proxy_decision){
+        .outcome = ISOL8_PROXY_RULE_LIMIT,
         .rule = rule,
         .reason = f == FOUND_STEPS ? "rule hit its step limit" : "rules hit their time limit",
     };
@@ -298,13 +299,14 @@ static struct proxy_decision decide(const struct search *s)
     enum found f = search_list(s, &s->rules->deny, &rule);
 
     if (f == FOUND_MATCH)
-        return (struct proxy_decision){ .rule = rule, .reason = "denied by rule" };
+        return (struct proxy_decision){ false, ISOL8_PROXY_DENIED, rule, "denied by rule" };
     if (f != FOUND_NONE)
         return over_limit(f, rule);
     if (s->rules->bound.n > 0) {
         f = search_list(s, &s->rules->bound, &rule);
         if (f == FOUND_NONE)
-            return (struct proxy_decision){ .reason = "outside the operator's allow list" };
+            return (struct proxy_decision){ .outcome = ISOL8_PROXY_NOT_ALLOWED,
+                                            .reason = "outside the operator's allow list" };
         if (f != FOUND_MATCH)
             return over_limit(f, rule);
         rule = NULL;
@@ -313,10 +315,11 @@ static struct proxy_decision decide(const struct search *s)
         return (struct proxy_decision){ .is_allowed = true, .reason = "no allow list" };
     f = search_list(s, &s->rules->allow, &rule);
     if (f == FOUND_MATCH)
-        return (struct proxy_decision){ true, rule, "allowed by rule" };
+        return (struct proxy_decision){ true, ISOL8_PROXY_ALLOWED, rule, "allowed by rule" };
     if (f != FOUND_NONE)
         return over_limit(f, rule);
-    return (struct proxy_decision){ .reason = "not on the allow list" };
+    return (struct proxy_decision){ .outcome = ISOL8_PROXY_NOT_ALLOWED,
+                                    .reason = "not on the allow list" };
 }
 
 struct proxy_decision proxy_rules_match(const struct proxy_rules *r, const char *host)
@@ -327,7 +330,8 @@ struct proxy_decision proxy_rules_match(const struct proxy_rules *r, const char 
         return (struct proxy_decision){ .is_allowed = true, .reason = "no allow list" };
     s.match_data = lib.match_data_create(1, NULL);
     if (s.match_data == NULL)
-        return (struct proxy_decision){ .reason = "out of memory" };
+        return (struct proxy_decision){ .outcome = ISOL8_PROXY_RULE_LIMIT,
+                                        .reason = "out of memory" };
     s.start_ns = clock_now_ns();
     s.start_cpu_ns = cpu_now_ns();
     struct proxy_decision d = decide(&s);

@@ -56,6 +56,7 @@ static inline void proxy_rules_free_p(struct proxy_rules **r)
 
 struct proxy_decision {
     bool is_allowed;
+    enum isol8_proxy_outcome outcome;
     const char *rule;   /* the pattern that decided, or NULL; lives as long as the rules */
     const char *reason; /* literal: "allowed by rule", "no allow list", "denied by rule",
                            "not on the allow list", "outside the operator's allow list",

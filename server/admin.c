@@ -39,13 +39,15 @@ void srv_get_ready(struct srv_call *c)
 void srv_get_metrics(struct srv_call *c)
 {
     struct srv *s = c->srv;
-    struct metrics_gauges g = { .connections = atomic_load(&s->connections),
+    struct metrics_gauges g = { .proxy.size = sizeof(g.proxy),
+                                .connections = atomic_load(&s->connections),
                                 .sessions = srv_sessions_count(s->sessions),
                                 .is_ready = atomic_load(&s->is_ready) &&
                                             !atomic_load(&s->is_draining) };
 
     srv_gate_counts(&s->gate, &g.executing, &g.queued);
     isol8_pool_look(s->host, &g.pool);
+    isol8_proxy_look(s->host, &g.proxy);
     srv_reply_text(c, 200, "text/plain; version=0.0.4; charset=utf-8", "");
     srv_metrics_text(&s->metrics, &g, &c->reply.body);
 }

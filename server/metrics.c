@@ -179,8 +179,33 @@ static void pool(const isol8_pool_state *p, struct buf *out)
     counter(out, "pool_failures_total", "Preparations that failed.", p->failures);
 }
 
+static void proxy(const isol8_proxy_state *s, struct buf *out)
+{
+    head(out, "proxy_decisions_total", "counter",
+         "What filtered sandboxes asked the proxy for, and what became of it.");
+    for (size_t p = 0; p < ISOL8_PROXY_PROTOCOLS; p++) {
+        for (size_t o = 0; o < ISOL8_PROXY_OUTCOMES; o++)
+            (void)buf_addf(
+                out, "isol8_proxy_decisions_total{protocol=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                isol8_proxy_protocol_name((enum isol8_proxy_protocol)p),
+                isol8_proxy_outcome_name((enum isol8_proxy_outcome)o), s->decisions[p][o]);
+    }
+    head(out, "proxy_bytes_total", "counter", "Bytes that the proxy moved; in: to sandboxes.");
+    (void)buf_addf(out,
+                   "isol8_proxy_bytes_total{direction=\"in\"} %" PRIu64 "\n"
+                   "isol8_proxy_bytes_total{direction=\"out\"} %" PRIu64 "\n",
+                   s->bytes_in, s->bytes_out);
+}
+
+static void build(struct buf *out)
+{
+    head(out, "build_info", "gauge", "Always 1; the version is the label.");
+    (void)buf_addf(out, "isol8_build_info{version=\"%s\"} 1\n", isol8_version());
+}
+
 void srv_metrics_text(struct srv_metrics *m, const struct metrics_gauges *g, struct buf *out)
 {
+    build(out);
     gauge(out, "ready", "1 when the server takes requests.", g->is_ready);
     gauge(out, "connections", "Open connections.", g->connections);
     gauge(out, "executing", "Executions in flight.", g->executing);
@@ -188,6 +213,7 @@ void srv_metrics_text(struct srv_metrics *m, const struct metrics_gauges *g, str
     gauge(out, "sessions", "Sessions.", g->sessions);
     gauge(out, "resident_memory_bytes", "Memory of the server itself.", resident_bytes());
     pool(&g->pool, out);
+    proxy(&g->proxy, out);
     (void)pthread_mutex_lock(&m->mutex);
     executions(m, out);
     histograms(m, out);

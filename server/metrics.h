@@ -44,6 +44,7 @@ struct metrics_gauges {
     unsigned connections, executing, queued, sessions;
     bool is_ready;
     isol8_pool_state pool;
+    isol8_proxy_state proxy;
 };
 
 void srv_metrics_init(struct srv_metrics *m);

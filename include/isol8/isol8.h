@@ -148,6 +148,47 @@ typedef struct isol8_pool_state {
 /** A look at the pool; cheap, from any thread. */
 ISOL8_API void isol8_pool_look(isol8_host *host, isol8_pool_state *out);
 
+/* What a filtered sandbox asked the host's proxy for. */
+enum isol8_proxy_protocol {
+    ISOL8_PROXY_HTTP,    /* a request in clear text, also an intercepted one */
+    ISOL8_PROXY_CONNECT, /* a tunnel, as https clients ask for */
+    ISOL8_PROXY_TCP,     /* an intercepted connection */
+    ISOL8_PROXY_DNS,     /* a name */
+    ISOL8_PROXY_PROTOCOLS,
+};
+
+enum isol8_proxy_outcome {
+    ISOL8_PROXY_ALLOWED,
+    ISOL8_PROXY_FAILED,      /* allowed, but not reached, or broken off */
+    ISOL8_PROXY_DENIED,      /* by a pattern of the deny list */
+    ISOL8_PROXY_NOT_ALLOWED, /* on no allow list, or not on the operator's */
+    ISOL8_PROXY_RULE_LIMIT,  /* judging it took too many steps, or memory was out */
+    ISOL8_PROXY_PORT,        /* not among the operator's ports */
+    ISOL8_PROXY_ADDRESS,     /* refused by the address guard */
+    ISOL8_PROXY_OTHER_NAME,  /* a Host header or TLS server name that was not judged */
+    ISOL8_PROXY_BAD_HELLO,   /* a malformed TLS hello */
+    ISOL8_PROXY_LIMIT,       /* too many connections or bytes of the sandbox */
+    ISOL8_PROXY_OUTCOMES,
+};
+
+/* What the proxy did so far for all filtered sandboxes of the host, those of the past included. A
+ * connection or request is counted when it ends, as in the network log. */
+typedef struct isol8_proxy_state {
+    size_t size; /* sizeof(isol8_proxy_state), set by the caller */
+    uint64_t decisions[ISOL8_PROXY_PROTOCOLS][ISOL8_PROXY_OUTCOMES];
+    uint64_t bytes_in;  /* towards the sandboxes */
+    uint64_t bytes_out; /* from them */
+} isol8_proxy_state;
+
+/** A look at the proxy; cheap, from any thread. All 0 before the first filtered sandbox; nothing is
+ * filled in when @out has another size. */
+ISOL8_API void isol8_proxy_look(isol8_host *host, isol8_proxy_state *out);
+
+/** "http", "connect", "tcp", "dns"; "allowed", "failed", "denied", and so on. NULL past the last.
+ */
+ISOL8_API const char *isol8_proxy_protocol_name(enum isol8_proxy_protocol protocol);
+ISOL8_API const char *isol8_proxy_outcome_name(enum isol8_proxy_outcome outcome);
+
 /* ---- Engine ---------------------------------------------------------------------------------- */
 
 typedef struct isol8_engine isol8_engine;

@@ -27,6 +27,7 @@ struct px {
     uint16_t origin_port;
     char log[PX_TEXT_MAX]; /* after px_close() */
     struct proxy_counters counters;
+    struct proxy_tally tally; /* after px_close() */
 };
 
 static inline int px_bind(int type, uint16_t *port)
@@ -101,6 +102,7 @@ static inline void px_close(struct px *x)
     size_t n = 0;
 
     proxy_detach(x->client, &log, &x->counters);
+    proxy_look(x->proxy, &x->tally);
     for (size_t i = 0; i < netlog_count(log); i++) {
         cJSON *entry = netlog_json(log, i);
         char *text = cJSON_PrintUnformatted(entry);

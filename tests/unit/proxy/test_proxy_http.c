@@ -31,6 +31,9 @@ static void test_get(void **state)
                "\"method\":\"GET\",\"host\":\"a.test\",\"path\":\"/x?y=1\",\"action\":\"ALLOW\"");
     assert_has(x.log, "\"rule\":\"^a\\\\.test$\"");
     assert_true(x.counters.bytes_in > 5 && x.counters.bytes_out > 5);
+    assert_int_equal(x.tally.bytes_in, x.counters.bytes_in);
+    assert_int_equal(x.tally.bytes_out, x.counters.bytes_out);
+    assert_int_equal(x.tally.decisions[ISOL8_PROXY_HTTP][ISOL8_PROXY_ALLOWED], 1);
 }
 
 static void test_keep_alive_judges_each(void **state)
@@ -251,6 +254,53 @@ static void test_connection_cap(void **state)
     }
     px_close(&x);
     assert_has(x.log, "\"reason\":\"too many connections\"");
+    assert_int_equal(x.tally.decisions[ISOL8_PROXY_TCP][ISOL8_PROXY_LIMIT], 1);
+}
+
+/* Each outcome is counted by itself, in the words of the public header. */
+static void test_tally(void **state)
+{
+    static const uint16_t port = 80;
+    static const struct {
+        const char *request;
+        enum isol8_proxy_protocol protocol;
+        enum isol8_proxy_outcome outcome;
+    } cases[] = {
+        { "GET http://b.test/ HTTP/1.1\r\nHost: b.test\r\n\r\n", ISOL8_PROXY_HTTP,
+          ISOL8_PROXY_DENIED },
+        { "CONNECT b.test:80 HTTP/1.1\r\n\r\n", ISOL8_PROXY_CONNECT, ISOL8_PROXY_DENIED },
+        { "GET http://c.other/ HTTP/1.1\r\nHost: c.other\r\n\r\n", ISOL8_PROXY_HTTP,
+          ISOL8_PROXY_NOT_ALLOWED },
+        { "CONNECT a.test:81 HTTP/1.1\r\n\r\n", ISOL8_PROXY_CONNECT, ISOL8_PROXY_PORT },
+        { "GET http://private.test/ HTTP/1.1\r\nHost: private.test\r\n\r\n", ISOL8_PROXY_HTTP,
+          ISOL8_PROXY_ADDRESS },
+        { "GET http://a.test/ HTTP/1.1\r\nHost: m.test\r\n\r\n", ISOL8_PROXY_HTTP,
+          ISOL8_PROXY_OTHER_NAME },
+    };
+    struct proxy_settings s = { .ports = &port, .n_ports = 1 };
+    uint64_t total = 0;
+    struct px x;
+
+    (void)state;
+    px_open(&x, s, "\\.test$", "^b\\.");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int c = px_connect(x.port);
+        px_send(c, cases[i].request);
+        assert_has(px_read(c, NULL), "HTTP/1.1 403 ");
+        (void)close(c);
+    }
+    px_close(&x);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(x.tally.decisions[cases[i].protocol][cases[i].outcome], 1);
+    for (unsigned p = 0; p < ISOL8_PROXY_PROTOCOLS; p++) {
+        assert_non_null(isol8_proxy_protocol_name((enum isol8_proxy_protocol)p));
+        for (unsigned o = 0; o < ISOL8_PROXY_OUTCOMES; o++)
+            total += x.tally.decisions[p][o];
+    }
+    assert_int_equal(total, sizeof(cases) / sizeof(cases[0]));
+    assert_string_equal(isol8_proxy_outcome_name(ISOL8_PROXY_OTHER_NAME), "other_name");
+    assert_null(isol8_proxy_protocol_name(ISOL8_PROXY_PROTOCOLS));
+    assert_null(isol8_proxy_outcome_name(ISOL8_PROXY_OUTCOMES));
 }
 
 static void test_byte_limit(void **state)
@@ -311,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_new_rules),
         cmocka_unit_test(test_connection_cap),
+        cmocka_unit_test(test_tally),
         cmocka_unit_test(test_byte_limit),
         cmocka_unit_test(test_settings),
     };
