@@ -14,6 +14,9 @@
  * proc_spawn_detached() puts a second such clone between: the child that is ours only makes the
  * program's process and ends, so that the program is the init process's to wait for. Both levels
  * stop their parent until the program runs, so a failed step is still seen.
+ *
+ * Under the thread sanitizer children get a copy of the memory instead (PROC_CLONE_VM). What they
+ * report lies in a shared mapping.
  */
 #include "base/proc.h"
 
@@ -42,6 +45,20 @@ enum {
     OUTPUT_LINE_MAX = 4096, /* longer lines of a child's output are cut into pieces */
 };
 
+#ifdef __SANITIZE_THREAD__
+enum { CHILD_MAP = MAP_SHARED };
+/* Its runtime sees clone(), and is to be told of the bare system call. */
+void __sanitizer_syscall_pre_impl_fork(void);
+void __sanitizer_syscall_post_impl_fork(long pid);
+#define before_bare_clone() __sanitizer_syscall_pre_impl_fork()
+#define after_bare_clone(pid) __sanitizer_syscall_post_impl_fork(pid)
+#else
+enum { CHILD_MAP = MAP_PRIVATE };
+#define before_bare_clone() ((void)0)
+#define after_bare_clone(pid) ((void)0)
+#endif
+
+/* Stands at the lower end of the child's stack. */
 struct child {
     const struct proc_args *args;
     char *stack;      /* of a detached program's process: its upper end */
@@ -145,49 +162,54 @@ __attribute__((no_sanitize("address", "undefined"))) static int detach_main(void
 {
     struct child *c = arg;
 
-    if (clone(child_main, c->stack, CLONE_VM | CLONE_VFORK | SIGCHLD, c) < 0)
+    if (clone(child_main, c->stack, PROC_CLONE_VM | CLONE_VFORK | SIGCHLD, c) < 0)
         (void)fail(c, "detach");
     _exit(0);
 }
 
-static int spawn(const struct proc_args *args, bool is_detached, int *pidfd, pid_t *pid,
-                 isol8_error *err)
+static int spawn_on(struct child *c, bool is_detached, int *pidfd, pid_t *pid, isol8_error *err)
 {
-    struct child c = { .args = args };
-    int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+    const struct proc_args *args = c->args;
+    int flags = PROC_CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
     int fd = -1;
     sigset_t all, old;
 
-    if (args->n_pass > PASS_FDS_MAX)
-        return err_set(err, ISOL8_E_LIMIT, "too many descriptors for '%s'", args->file);
     if (args->new_mount_ns)
         flags |= CLONE_NEWNS;
-
-    char *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED)
-        return err_nomem(err);
-
-    c.stack = stack + CHILD_STACK_BYTES / 2;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    pid_t child = clone(is_detached ? detach_main : child_main, stack + CHILD_STACK_BYTES, flags,
-                        &c, &fd);
+    pid_t child = clone(is_detached ? detach_main : child_main, (char *)c + CHILD_STACK_BYTES,
+                        flags, c, &fd);
     int clone_errno = errno;
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    (void)munmap(stack, CHILD_STACK_BYTES);
 
     if (child < 0)
         return err_sys(err, clone_errno, "cannot create a process for '%s'", args->file);
-    if (c.errnum != 0) {
+    if (c->errnum != 0) {
         (void)proc_wait(fd, NULL);
         (void)fd_close(fd);
-        return err_sys(err, c.errnum, "cannot start '%s': %s", args->file, c.what);
+        return err_sys(err, c->errnum, "cannot start '%s': %s", args->file, c->what);
     }
     if (pid != NULL)
         *pid = child;
     *pidfd = fd;
     return 0;
+}
+
+static int spawn(const struct proc_args *args, bool is_detached, int *pidfd, pid_t *pid,
+                 isol8_error *err)
+{
+    if (args->n_pass > PASS_FDS_MAX)
+        return err_set(err, ISOL8_E_LIMIT, "too many descriptors for '%s'", args->file);
+    char *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
+                       CHILD_MAP | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED)
+        return err_nomem(err);
+    struct child *c = (struct child *)(void *)stack;
+    *c = (struct child){ .args = args, .stack = stack + CHILD_STACK_BYTES / 2 };
+    int r = spawn_on(c, is_detached, pidfd, pid, err);
+    (void)munmap(stack, CHILD_STACK_BYTES);
+    return r;
 }
 
 int proc_spawn(const struct proc_args *args, int *pidfd, pid_t *pid, isol8_error *err)
@@ -225,8 +247,10 @@ void proc_kill(int pidfd)
 int proc_fork(int (*fn)(void *user), void *user, int *pidfd, pid_t *pid, isol8_error *err)
 {
     int fd = -1;
-    long child = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &fd, NULL, NULL);
 
+    before_bare_clone();
+    long child = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &fd, NULL, NULL);
+    after_bare_clone(child);
     if (child < 0)
         return err_sys(err, errno, "cannot create a process");
     if (child == 0)

@@ -10,6 +10,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* CLONE_VM for a child that the caller waits for by CLONE_VFORK, so that no page tables are copied.
+ * Not under the thread sanitizer: its runtime keeps books on threads, descriptors and signals in
+ * the process's memory, and would enter there what the child does. */
+#ifdef __SANITIZE_THREAD__
+#define PROC_CLONE_VM 0
+#else
+#define PROC_CLONE_VM CLONE_VM
+#endif
+
 /* Runs in the new process before exec, sharing the parent's memory while the parent is stopped:
  * only system calls and plain stores. Returns 0 or -errno, and may set *what to a literal. */
 typedef int (*proc_prepare_fn)(void *user, const char **what);

@@ -33,6 +33,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/proc.h"
 
 enum { HOLDER_STACK_BYTES = 64 * 1024 };
 
@@ -81,7 +82,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int hold(void *user)
 __attribute__((no_sanitize("address", "undefined"))) static void *create_and_wait(void *user)
 {
     struct creator *c = user;
-    int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | (c->with_net ? CLONE_NEWNET : 0);
+    int flags = PROC_CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | (c->with_net ? CLONE_NEWNET : 0);
     int status;
 
     if (syscall(SYS_setresgid, c->gid, c->gid, c->gid) < 0 ||

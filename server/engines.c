@@ -266,17 +266,17 @@ void srv_engines_free(struct srv_engines *all)
 {
     if (all == NULL)
         return;
-    while (all->first != NULL) {
-        struct srv_engine *e = all->first;
-        all->first = e->next;
-        engine_drop(all, e);
-    }
     (void)pthread_mutex_lock(&all->mutex);
     all->is_over = true;
     (void)pthread_cond_signal(&all->changed);
     (void)pthread_mutex_unlock(&all->mutex);
     if (all->has_thread)
         (void)pthread_join(all->thread, NULL);
+    while (all->first != NULL) { /* nobody else looks for idle ones any more */
+        struct srv_engine *e = all->first;
+        all->first = e->next;
+        engine_drop(all, e);
+    }
     release_waste(all->waste);
     (void)pthread_cond_destroy(&all->changed);
     (void)pthread_mutex_destroy(&all->mutex);

@@ -76,7 +76,7 @@ static void unlink_at(struct srv_sessions *all, struct srv_session **at)
     *at = s->next;
     if (all->last == &s->next)
         all->last = at;
-    s->is_over = true;
+    __atomic_store_n(&s->is_over, true, __ATOMIC_SEQ_CST); /* others look without the mutex */
     all->n--;
 }
 
