@@ -179,7 +179,7 @@ static int open_address(struct listeners *l, const char *address, uint16_t port,
         return open_pair(l, INADDR_LOOPBACK, &in6addr_loopback, port, err);
     if (strcmp(address, "*") == 0)
         return open_pair(l, INADDR_ANY, &in6addr_any, port, err);
-    if (strncmp(address, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0)
+    if (listen_is_local(address))
         return open_unix(l, address + sizeof(UNIX_PREFIX) - 1, err);
     if (inet_pton(AF_INET, address, &in) == 1)
         return add(l, open_v4(in, port), port, err);
@@ -203,6 +203,24 @@ int listen_open(struct listeners *l, const char *address, uint16_t port, isol8_e
     return r;
 }
 
+int listen_free_port(uint16_t *port, isol8_error *err)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET };
+    socklen_t n = sizeof(a);
+    auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) < 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+        return err_sys(err, errno, "cannot find an available port");
+    *port = ntohs(a.sin_port);
+    return 0;
+}
+
+bool listen_is_local(const char *address)
+{
+    return address != NULL && strncmp(address, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0;
+}
+
 void listen_close(struct listeners *l)
 {
     struct stat st;
@@ -219,7 +237,7 @@ void listen_describe(const char *address, uint16_t port, bool is_tls, char *out,
 {
     const char *scheme = is_tls ? "https" : "http";
 
-    if (address != NULL && strncmp(address, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0)
+    if (listen_is_local(address))
         (void)snprintf(out, n, "%s", address);
     else if (address == NULL || strcmp(address, "*") == 0)
         (void)snprintf(out, n, "%s://localhost:%u", scheme, port);

@@ -28,6 +28,12 @@ struct listeners {
  */
 int listen_open(struct listeners *l, const char *address, uint16_t port, isol8_error *err);
 
+/** A TCP port that nobody has just now. */
+int listen_free_port(uint16_t *port, isol8_error *err);
+
+/** True for "unix:PATH", which has no port. */
+bool listen_is_local(const char *address);
+
 /** Close what was not taken, and remove the local socket. */
 void listen_close(struct listeners *l);
 

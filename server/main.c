@@ -26,6 +26,7 @@
 #include "base/path.h"
 #include "base/wslay.h"
 #include "server/args.h"
+#include "server/busy.h"
 #include "server/http.h"
 #include "server/listen.h"
 
@@ -252,7 +253,7 @@ static int start(struct server *s, isol8_error *err)
         r = read_pem(s, err);
     /* Before the slow part: a busy port is told at once. */
     if (r == 0)
-        r = listen_open(&s->listeners, s->args.address, s->args.port, err);
+        r = busy_listen(&s->listeners, &s->args, s->signal_fd, err);
     if (r == 0)
         r = make_parts(s, err);
     if (r == 0)
