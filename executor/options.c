@@ -258,6 +258,6 @@ int exec_engine_set_options(struct isol8_engine *e, const isol8_options *o, isol
         r = err_nomem(err);
     if (r == 0)
         r = remote_policy_new(&e->remote, o->remote_code, exec_egress_settings(e->host->egress),
-                              err);
+                              &e->host->log, err);
     return r < 0 ? r : set_life(e, o, err);
 }

@@ -110,6 +110,7 @@ int srv_policy_init(struct srv_policy *p, const struct conf *conf, isol8_error *
     conf_engine_options(conf, &p->base);
     conf_audit_options(conf, &p->audit);
     p->base.audit = &p->audit;
+    p->remote.options.conceal_hosts = true; /* from clients; the log has the reason */
     p->base.remote_code = p->remote.options.enabled ? &p->remote.options : NULL;
     p->base.image = conf_string(conf, "server.image");
     p->has_images = cJSON_IsArray(images);

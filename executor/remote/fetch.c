@@ -151,7 +151,7 @@ static int get(const struct hops *h, const struct remote_url *url, bool is_first
     const struct remote_fetch *f = h->f;
     struct remote_addresses addresses;
 
-    int r = find_addresses(h, url, &addresses, err);
+    int r = remote_policy_conceal(f->policy, url, find_addresses(h, url, &addresses, err), err);
     if (r == 0 && is_first && f->policy->requires_hash && f->hash[0] == '\0')
         r = err_set(err, ISOL8_E_POLICY,
                     "Hash verification required: provide codeHash for remote code execution.");
@@ -168,7 +168,7 @@ static int get(const struct hops *h, const struct remote_url *url, bool is_first
         .patience = &f->patience,
         .progress = f->progress,
     };
-    return remote_transfer(&args, out, err);
+    return remote_policy_conceal(f->policy, url, remote_transfer(&args, out, err), err);
 }
 
 static int take_body(const struct hops *h, struct remote_response *res, struct remote_code **out,
@@ -245,7 +245,7 @@ int remote_fetch(const struct remote_fetch *f, struct remote_code **out, isol8_e
     if (r == 0 && f->url->host.is_address)
         r = remote_policy_check_addresses(guard, f->url, &f->url->host.address, 1, err);
     if (r < 0)
-        return r;
+        return remote_policy_conceal(f->policy, f->url, r, err);
     if (is_cached(f, out))
         return 0;
     if (h.has_upstream &&

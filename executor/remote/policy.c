@@ -53,9 +53,9 @@ static int print(struct remote_policy *p, const isol8_remote_options *o, isol8_e
 {
     auto_buf struct buf b = BUF_INIT(SIZE_MAX / 2);
 
-    (void)buf_addf(&b, "%d %d %d %" PRId64 " %" PRIu64 " %" PRId64 " %d %d\n", p->is_enabled,
-                   p->requires_hash, p->has_cache, p->cache_ttl_s, p->max_bytes, p->timeout_ms,
-                   p->allows_http, p->allows_https);
+    (void)buf_addf(&b, "%d %d %d %d %" PRId64 " %" PRIu64 " %" PRId64 " %d %d\n", p->is_enabled,
+                   p->requires_hash, p->conceals_hosts, p->has_cache, p->cache_ttl_s, p->max_bytes,
+                   p->timeout_ms, p->allows_http, p->allows_https);
     print_list(&b, "allowed", o->allowed_hosts, o->n_allowed_hosts);
     print_list(&b, "blocked", o->blocked_hosts, o->n_blocked_hosts);
     p->print = buf_take(&b);
@@ -71,6 +71,7 @@ static int fill(struct remote_policy *p, const isol8_remote_options *o,
         return r;
     p->is_enabled = o->enabled;
     p->requires_hash = o->require_hash;
+    p->conceals_hosts = o->conceal_hosts;
     p->has_cache = o->enable_cache;
     p->cache_ttl_s = o->cache_ttl;
     p->max_bytes = o->max_code_size;
@@ -91,7 +92,8 @@ static int fill(struct remote_policy *p, const isol8_remote_options *o,
 }
 
 int remote_policy_new(struct remote_policy **out, const isol8_remote_options *o,
-                      const struct proxy_settings *settings, isol8_error *err)
+                      const struct proxy_settings *settings, const struct log *log,
+                      isol8_error *err)
 {
     isol8_remote_options defaults;
 
@@ -105,6 +107,7 @@ int remote_policy_new(struct remote_policy **out, const isol8_remote_options *o,
     if (p == NULL)
         return err_nomem(err);
     p->refs = 1;
+    p->log = log;
     int r = fill(p, o, settings, err);
     if (r < 0) {
         remote_policy_unref(p);
@@ -146,6 +149,19 @@ int remote_policy_blocked(const struct remote_url *u, isol8_error *err)
     return err_set(err, ISOL8_E_POLICY, "Blocked code URL host: %s", host);
 }
 
+int remote_policy_conceal(const struct remote_policy *p, const struct remote_url *u, int r,
+                          isol8_error *err)
+{
+    char host[PROXY_NAME_MAX + 3];
+
+    if (!p->conceals_hosts || (r != ISOL8_E_POLICY && r != ISOL8_E_NETWORK))
+        return r;
+    remote_url_host(u, host, sizeof(host));
+    log_warn(p->log, "remote: no code from host='%s' why='%s'", host, err != NULL ? err->msg : "");
+    return err_set(err, ISOL8_E_POLICY,
+                   "Code URL host is blocked, unknown or cannot be reached: %s", host);
+}
+
 /* Only a list that does not have the name leaves the other spelling a chance. */
 static bool is_denied(const struct proxy_decision *d)
 {
@@ -178,6 +194,14 @@ static bool port_is_allowed(const struct remote_policy *p, const struct remote_u
     return false;
 }
 
+static int check_port(const struct remote_policy *p, const struct remote_url *u, isol8_error *err)
+{
+    if (port_is_allowed(p, u))
+        return 0;
+    return err_set(err, ISOL8_E_POLICY,
+                   "Blocked code URL port: %u is neither 80 or 443 nor in network.ports", u->port);
+}
+
 static int check_parsed(const struct remote_policy *p, const struct remote_url *u,
                         bool allow_insecure, const struct remote_url *before, isol8_error *err)
 {
@@ -191,13 +215,11 @@ static int check_parsed(const struct remote_policy *p, const struct remote_url *
     if (is_http && before != NULL && remote_url_is_https(before))
         return err_set(err, ISOL8_E_POLICY,
                        "Insecure code URL blocked. A redirect led from https to http.");
-    if (!host_is_allowed(p, u))
-        return remote_policy_blocked(u, err);
-    if (!port_is_allowed(p, u))
-        return err_set(err, ISOL8_E_POLICY,
-                       "Blocked code URL port: %u is neither 80 or 443 nor in network.ports",
-                       u->port);
-    return 0;
+    /* The port is refused of every host alike, or it would tell which ones are not blocked. */
+    int r = p->conceals_hosts ? check_port(p, u, err) : 0;
+    if (r == 0 && !host_is_allowed(p, u))
+        r = remote_policy_conceal(p, u, remote_policy_blocked(u, err), err);
+    return r < 0 ? r : check_port(p, u, err);
 }
 
 int remote_policy_check(const struct remote_policy *p, const char *text, bool allow_insecure,

@@ -20,6 +20,8 @@ struct remote_policy {
     bool requires_hash;
     bool has_cache;
     int64_t cache_ttl_s;
+    bool conceals_hosts;
+    const struct log *log; /* of what is concealed */
     uint64_t max_bytes;
     int64_t timeout_ms;
     bool allows_http, allows_https;
@@ -33,11 +35,13 @@ struct remote_policy {
  * remote_policy_new() - Check and copy the options
  * @o:        NULL: disabled
  * @settings: The operator's, for the ports
+ * @log:      Where reasons go that errors conceal; borrowed
  *
  * Return: 0, ISOL8_E_INVAL, ISOL8_E_LIMIT, ISOL8_E_NOMEM, ISOL8_E_UNSUPPORTED without libpcre2
  */
 int remote_policy_new(struct remote_policy **out, const isol8_remote_options *o,
-                      const struct proxy_settings *settings, isol8_error *err);
+                      const struct proxy_settings *settings, const struct log *log,
+                      isol8_error *err);
 struct remote_policy *remote_policy_ref(struct remote_policy *p);
 void remote_policy_unref(struct remote_policy *p); /* NULL is fine */
 
@@ -63,6 +67,17 @@ int remote_policy_check_addresses(const struct proxy_guard *guard, const struct 
 
 /** "Blocked code URL host: <host>". */
 int remote_policy_blocked(const struct remote_url *u, isol8_error *err);
+
+/**
+ * remote_policy_conceal() - Say of a host no more than that its code cannot be had
+ * @r: What finding or reaching the host gave, with @err; 0 and what is no word about the host
+ *     (ISOL8_E_TIMEOUT, ISOL8_E_LIMIT, ...) passes
+ *
+ * Where clients are strangers, the difference between a name that leads to a private address and
+ * one that leads nowhere maps the network that the server stands in. Return: a status
+ */
+int remote_policy_conceal(const struct remote_policy *p, const struct remote_url *u, int r,
+                          isol8_error *err);
 
 /** Copy a SHA-256 in hex of either case into lower case. False when it is none. */
 bool remote_hash_parse(const char *text, char out[65]);

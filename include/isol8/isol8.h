@@ -229,6 +229,9 @@ typedef struct isol8_remote_options {
     bool require_hash;        /* default false */
     bool enable_cache;        /* default true: of fetches whose hash was given */
     int64_t cache_ttl;        /* seconds, default 3600 */
+    bool conceal_hosts;       /* default false: errors say why a host's code cannot be had; true: a
+                                 host that is blocked, unknown or not reached gets one and the same
+                                 error, and the log has the reason */
 } isol8_remote_options;
 
 ISOL8_API void isol8_remote_options_init(isol8_remote_options *opts);

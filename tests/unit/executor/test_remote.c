@@ -13,6 +13,7 @@
 #include "tests/support/tmpdir.h"
 
 static const struct proxy_settings no_settings;
+static const struct log silent;
 
 /* ---- Addresses ------------------------------------------------------------------------------- */
 
@@ -123,7 +124,7 @@ static struct remote_policy *policy(const isol8_remote_options *o)
     struct remote_policy *p = NULL;
     isol8_error err = { 0 };
 
-    if (remote_policy_new(&p, o, &no_settings, &err) < 0)
+    if (remote_policy_new(&p, o, &no_settings, &silent, &err) < 0)
         fail_msg("remote_policy_new: %s", err.msg);
     return p;
 }
@@ -178,19 +179,19 @@ static void test_bad_options(void **state)
     isol8_remote_options_init(&o);
     o.blocked_hosts = bad;
     o.n_blocked_hosts = 2;
-    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &err), ISOL8_E_INVAL);
+    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &silent, &err), ISOL8_E_INVAL);
     assert_non_null(strstr(err.msg, "remoteCode.blockedHosts[1]: '('"));
     isol8_remote_options_init(&o);
     o.max_code_size = 0;
-    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &err), ISOL8_E_INVAL);
+    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &silent, &err), ISOL8_E_INVAL);
     isol8_remote_options_init(&o);
     o.fetch_timeout_ms = 0;
-    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &err), ISOL8_E_INVAL);
+    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &silent, &err), ISOL8_E_INVAL);
     isol8_remote_options_init(&o);
     o.cache_ttl = -1;
-    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &err), ISOL8_E_INVAL);
+    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &silent, &err), ISOL8_E_INVAL);
     o.size = 1;
-    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &err), ISOL8_E_INVAL);
+    assert_int_equal(remote_policy_new(&p, &o, &no_settings, &silent, &err), ISOL8_E_INVAL);
 }
 
 /* Policies are the same by what they say; lists that look alike when joined are not. */
