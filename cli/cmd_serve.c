@@ -49,7 +49,11 @@ const struct cli_opt cli_serve_opts[] = {
                      .arg = "<file>",
                      .help = "Certificate chain in PEM: speak TLS" },
     [SERVE_TLS_KEY] = { .name = "tls-key", .arg = "<file>", .help = "Its private key in PEM" },
-    [SERVE_AUTH_DB] = { .name = "auth-db", .arg = "<conn>", .is_later = true },
+    [SERVE_AUTH_DB] = { .name = "auth-db",
+                        .arg = "[conn]",
+                        .bare = "~/.isol8/auth.db",
+                        .help = "Keys in a database: a file, postgres:// or mysql://; else "
+                                "ISOL8_AUTH_DB" },
     [SERVE_UPDATE] = { .name = "update",
                        .help = "Of the original, which downloads its server: nothing to do here" },
     { .name = NULL },
@@ -89,6 +93,7 @@ int cmd_serve(struct cli *cli, const struct cli_args *args)
     const char *argv[ARGS_MAX] = { "isol8-server", "--as-serve" };
     const char *key = cli_arg(args, SERVE_KEY);
     const char *from_env = getenv("ISOL8_API_KEY");
+    const char *auth_db = cli_arg(args, SERVE_AUTH_DB);
     size_t n = 2;
 
     if (args->values[SERVE_UPDATE].n > 0)
@@ -98,7 +103,8 @@ int cmd_serve(struct cli *cli, const struct cli_args *args)
     if ((key == NULL || key[0] == '\0') && cli_arg(args, SERVE_KEY_FILE) == NULL)
         return cli_fail("API key required. Use --key or ISOL8_API_KEY env var.");
     /* By the environment, which nobody else can read, unlike the arguments of a process. */
-    if (key != NULL && setenv("ISOL8_API_KEY", key, 1) < 0)
+    if ((key != NULL && setenv("ISOL8_API_KEY", key, 1) < 0) ||
+        (auth_db != NULL && setenv("ISOL8_AUTH_DB", auth_db, 1) < 0))
         return cli_fail("out of memory");
     for (size_t i = 0; i < SERVE_OPTS; i++) {
         if (passed[i] == NULL || cli_arg(args, i) == NULL)

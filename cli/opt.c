@@ -147,6 +147,10 @@ static void store(struct parse *p, const struct cli_opt *opt, const char *value)
 
 static enum cli_outcome take_value(struct parse *p, const struct cli_opt *opt)
 {
+    if (opt->bare != NULL && (p->i == p->argc || p->argv[p->i][0] == '-')) {
+        store(p, opt, opt->bare);
+        return CLI_PARSED;
+    }
     if (p->i == p->argc)
         return missing_value(p, opt);
     store(p, opt, p->argv[p->i++]);

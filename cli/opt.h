@@ -23,6 +23,7 @@ struct cli_opt {
     char letter;      /* short form, or 0 */
     const char *name; /* long form without its dashes; NULL ends a table */
     const char *arg;  /* for instance "<ms>"; NULL: takes no value */
+    const char *bare; /* the value when none follows: none, or another option; NULL: one must */
     bool is_repeatable;
     bool is_later; /* of the reference, not in this build: parsed, absent from the help */
     const char *help;

@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-#define COUNT_MAX 999999999999999.0 /* the largest that is printed without an exponent */
-#define CONCURRENT_MAX 4096         /* as the engine */
-#define TIMEOUT_MS_MAX 604800000    /* a week, as the engine */
+#define COUNT_MAX 999999999999999.0    /* the largest that is printed without an exponent */
+#define CONCURRENT_MAX 4096            /* as the engine */
+#define TIMEOUT_MS_MAX 604800000       /* a week, as the engine */
+#define KEY_TTL_MS_MAX 3155760000000.0 /* a hundred years, as the server */
 #define CORES_MAX 4096
 #define CODE_SIZE_MAX 1073741824.0
 
@@ -141,9 +142,9 @@ const struct conf_key conf_keys[] = {
     ROW_BOOL("audit.includeOutput", "false"),
 
     ROW_BOOL("auth.enabled", "false"),
-    ROW_INTEGER("auth.defaultTtlMs", "86400000", 1, COUNT_MAX),
+    ROW_INTEGER("auth.defaultTtlMs", "86400000", 1, KEY_TTL_MS_MAX),
     ROW_INTEGER("auth.cleanupIntervalMs", "3600000", 1, COUNT_MAX),
-    { .path = "auth.connectionString", .type = CONF_STRING },
+    ROW_OPERATOR("auth.connectionString", CONF_STRING),
 
     { .path = "prebuiltImages", .type = CONF_IMAGES, .fallback = "[]" },
     ROW_BOOL("debug", "false"),

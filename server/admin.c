@@ -50,20 +50,13 @@ void srv_get_metrics(struct srv_call *c)
     isol8_proxy_look(s->host, &g.proxy);
     srv_reply_text(c, 200, "text/plain; version=0.0.4; charset=utf-8", "");
     srv_metrics_text(&s->metrics, &g, &c->reply.body);
+    srv_metrics_auth(&s->auth, &c->reply.body);
 }
 
 void srv_get_openapi(struct srv_call *c)
 {
     srv_reply_text(c, 200, "application/json", "");
     (void)buf_add(&c->reply.body, srv_openapi, (size_t)(srv_openapi_end - srv_openapi));
-}
-
-void srv_no_key_store(struct srv_call *c)
-{
-    struct srv_fault f;
-
-    (void)srv_fault_set(&f, 400, NULL, "DB-backed auth is not enabled");
-    srv_reply_fault(c, &f);
 }
 
 /* ---- Sessions -------------------------------------------------------------------------------- */

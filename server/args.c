@@ -25,7 +25,8 @@ const char args_help[] =
     "                           unix:/PATH (default: localhost)\n"
     "  --tls-cert <file>        Certificate chain in PEM: speak TLS\n"
     "  --tls-key <file>         Its private key in PEM\n"
-    "  --auth-db <conn>         Keys in a database: not available in this build yet\n"
+    "  --auth-db [conn]         Keys in a database: a file (SQLite), postgres:// or mysql://;\n"
+    "                           else ISOL8_AUTH_DB (without a value: ~/.isol8/auth.db)\n"
     "  --config <file>          Use this configuration file and no other\n"
     "  --debug                  Print debug lines on stderr\n"
     "  -V, --version            Print the version\n"
@@ -51,13 +52,20 @@ static const struct {
     char letter;
     const char *name;
     bool has_value;
+    const char *bare; /* its value when none is given; NULL: one must be */
 } opts[] = {
-    [OPT_PORT] = { 'p', "port", true },        [OPT_KEY] = { 'k', "key", true },
-    [OPT_KEY_FILE] = { 0, "key-file", true },  [OPT_ADDRESS] = { 0, "host-address", true },
-    [OPT_CERT] = { 0, "tls-cert", true },      [OPT_TLS_KEY] = { 0, "tls-key", true },
-    [OPT_AUTH_DB] = { 0, "auth-db", true },    [OPT_CONFIG] = { 0, "config", true },
-    [OPT_DEBUG] = { 0, "debug", false },       [OPT_SERVE] = { 0, "as-serve", false },
-    [OPT_VERSION] = { 'V', "version", false }, [OPT_HELP] = { 'h', "help", false },
+    [OPT_PORT] = { 'p', "port", true, NULL },
+    [OPT_KEY] = { 'k', "key", true, NULL },
+    [OPT_KEY_FILE] = { 0, "key-file", true, NULL },
+    [OPT_ADDRESS] = { 0, "host-address", true, NULL },
+    [OPT_CERT] = { 0, "tls-cert", true, NULL },
+    [OPT_TLS_KEY] = { 0, "tls-key", true, NULL },
+    [OPT_AUTH_DB] = { 0, "auth-db", true, ARGS_AUTH_DB },
+    [OPT_CONFIG] = { 0, "config", true, NULL },
+    [OPT_DEBUG] = { 0, "debug", false, NULL },
+    [OPT_SERVE] = { 0, "as-serve", false, NULL },
+    [OPT_VERSION] = { 'V', "version", false, NULL },
+    [OPT_HELP] = { 'h', "help", false, NULL },
 };
 
 /* Which option a word is; *value gets what stands in the same word. */
@@ -80,11 +88,11 @@ static enum opt find(const char *word, const char **value)
     return OPT_NONE;
 }
 
-static int set_key(struct args *a, const char *key, isol8_error *err)
+static int set_text(char **text, const char *value, isol8_error *err)
 {
-    free(a->key);
-    a->key = strdup(key);
-    return a->key == NULL ? err_nomem(err) : 0;
+    free(*text);
+    *text = strdup(value);
+    return *text == NULL ? err_nomem(err) : 0;
 }
 
 static int read_key(struct args *a, const char *file, isol8_error *err)
@@ -96,7 +104,7 @@ static int read_key(struct args *a, const char *file, isol8_error *err)
         return err_wrap(err, r, "--key-file");
     if (text.len > 0)
         text.data[strcspn(text.data, "\r\n")] = '\0';
-    r = set_key(a, buf_text(&text), err);
+    r = set_text(&a->key, buf_text(&text), err);
     if (text.data != NULL)
         explicit_bzero(text.data, text.len);
     return r;
@@ -110,7 +118,7 @@ static int apply(struct args *a, enum opt o, const char *value, isol8_error *err
         a->port_source = "--port";
         break;
     case OPT_KEY:
-        return set_key(a, value, err);
+        return set_text(&a->key, value, err);
     case OPT_KEY_FILE:
         return read_key(a, value, err);
     case OPT_ADDRESS:
@@ -123,8 +131,7 @@ static int apply(struct args *a, enum opt o, const char *value, isol8_error *err
         a->tls_key = value;
         break;
     case OPT_AUTH_DB:
-        return err_set(err, ISOL8_E_UNSUPPORTED,
-                       "--auth-db: keys in a database are not available in this build yet.");
+        return set_text(&a->auth_db, value, err);
     case OPT_CONFIG:
         a->config = value;
         break;
@@ -172,10 +179,14 @@ static int choose_port(struct args *a, isol8_error *err)
 static int check(struct args *a, isol8_error *err)
 {
     if (a->key == NULL && variable("ISOL8_API_KEY") != NULL &&
-        set_key(a, variable("ISOL8_API_KEY"), err) < 0)
+        set_text(&a->key, variable("ISOL8_API_KEY"), err) < 0)
         return ISOL8_E_NOMEM;
-    /* No program that we start has any business with it. */
+    if (a->auth_db == NULL && variable("ISOL8_AUTH_DB") != NULL &&
+        set_text(&a->auth_db, variable("ISOL8_AUTH_DB"), err) < 0)
+        return ISOL8_E_NOMEM;
+    /* No program that we start has any business with them. */
     (void)unsetenv("ISOL8_API_KEY");
+    (void)unsetenv("ISOL8_AUTH_DB");
     if (a->key == NULL || a->key[0] == '\0')
         return err_set(err, ISOL8_E_INVAL,
                        "API key required. Use --key or %sISOL8_API_KEY env var.",
@@ -193,7 +204,11 @@ int args_parse(struct args *a, int argc, char **argv, isol8_error *err)
         enum opt o = find(argv[i], &value);
         if (o == OPT_NONE)
             return err_set(err, ISOL8_E_INVAL, "Unknown argument: %s", argv[i]);
-        if (opts[o].has_value && value == NULL) {
+        bool is_bare = opts[o].bare != NULL && value == NULL &&
+                       (i + 1 >= argc || argv[i + 1][0] == '-');
+        if (is_bare) {
+            value = opts[o].bare;
+        } else if (opts[o].has_value && value == NULL) {
             if (i + 1 >= argc)
                 return err_set(err, ISOL8_E_INVAL, "--%s needs a value.", opts[o].name);
             value = argv[++i];
@@ -201,7 +216,8 @@ int args_parse(struct args *a, int argc, char **argv, isol8_error *err)
         int r = apply(a, o, value, err);
         if (r < 0)
             return r;
-        if (o == OPT_KEY) /* not for everybody who lists processes; the copy above is ours */
+        /* Not for everybody who lists processes; the copies are ours. */
+        if (o == OPT_KEY || (o == OPT_AUTH_DB && !is_bare))
             explicit_bzero((char *)value, strlen(value));
     }
     return a->wants_help || a->wants_version ? 0 : check(a, err);
@@ -211,5 +227,8 @@ void args_done(struct args *a)
 {
     if (a->key != NULL)
         explicit_bzero(a->key, strlen(a->key));
+    if (a->auth_db != NULL)
+        explicit_bzero(a->auth_db, strlen(a->auth_db));
     free(a->key);
+    free(a->auth_db);
 }

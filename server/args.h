@@ -9,11 +9,13 @@
 #include "base/err.h"
 
 #define ARGS_DEFAULT_PORT 3000
+#define ARGS_AUTH_DB "~/.isol8/auth.db" /* where keys are unless somebody says otherwise */
 
 struct args {
     const char *port_text, *port_source; /* as given, and where: "--port" */
     uint16_t port;
     char *key;           /* owned */
+    char *auth_db;       /* owned; NULL: the configuration's */
     const char *address; /* NULL: the configuration's */
     const char *config;
     const char *tls_certificate, *tls_key;

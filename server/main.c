@@ -84,6 +84,14 @@ static void on_log(enum isol8_log_level level, const char *line, void *user)
     put(STDERR_FILENO, prefixes[level], line);
 }
 
+static void on_keys_log(enum isol8_log_level level, const char *line, void *user)
+{
+    static const char *const prefixes[] = { "[ERROR] ", "[WARN] ", "[Server] ", "[DEBUG] [Keys] " };
+
+    (void)user;
+    put(level == ISOL8_LOG_INFO ? STDOUT_FILENO : STDERR_FILENO, prefixes[level], line);
+}
+
 /* ---- Preparations ---------------------------------------------------------------------------- */
 
 static double number(const struct server *s, const char *path, double fallback)
@@ -106,9 +114,6 @@ static int load_config(struct server *s, isol8_error *err)
         put(STDERR_FILENO, "[WARN] ", s->conf->warnings[i]);
     if (conf_bool(s->conf, "debug"))
         s->args.is_debug = true;
-    if (conf_bool(s->conf, "auth.enabled"))
-        return err_set(err, ISOL8_E_UNSUPPORTED,
-                       "auth.enabled: keys in a database are not available in this build yet");
     if (s->args.address == NULL)
         s->args.address = conf_string(s->conf, "server.address");
     if (s->args.tls_certificate == NULL) {
@@ -211,6 +216,29 @@ static int prewarm(struct server *s, isol8_error *err)
     return r < 0 ? err_wrap(err, r, "server.prewarm") : 0;
 }
 
+/* Keys in a database, if somebody wants them. */
+static int open_keys(struct server *s, isol8_error *err)
+{
+    struct srv_keys_args args = {
+        .connection = s->args.auth_db,
+        .cleanup_ms = (int64_t)conf_number(s->conf, "auth.cleanupIntervalMs"),
+        .log = { on_keys_log, s->args.is_debug ? ISOL8_LOG_DEBUG : ISOL8_LOG_INFO, NULL },
+    };
+
+    if (args.connection == NULL && !conf_bool(s->conf, "auth.enabled"))
+        return 0;
+    if (args.connection == NULL)
+        args.connection = conf_string(s->conf, "auth.connectionString");
+    if (args.connection == NULL)
+        args.connection = ARGS_AUTH_DB;
+    int r = srv_keys_open(&s->srv.keys, &args, err);
+    if (r < 0)
+        return r;
+    s->srv.auth.keys = s->srv.keys;
+    log_line(&args.log, ISOL8_LOG_INFO, "DB-backed auth enabled: %s", srv_keys_shown(s->srv.keys));
+    return 0;
+}
+
 static int make_parts(struct server *s, isol8_error *err)
 {
     struct srv *v = &s->srv;
@@ -230,6 +258,8 @@ static int make_parts(struct server *s, isol8_error *err)
     srv_gate_init(&v->gate, (unsigned)conf_number(s->conf, "maxConcurrent"),
                   (unsigned)number(s, "server.maxQueue", MAX_QUEUE));
     int r = srv_auth_init(&v->auth, s->args.key, err);
+    if (r == 0)
+        r = open_keys(s, err);
     if (r == 0)
         r = srv_policy_init(&v->policy, s->conf, err);
     if (r == 0)
@@ -293,7 +323,7 @@ static bool wait_signal(const struct server *s, int ms)
 static void say_listening(const struct server *s)
 {
     char address[256];
-    auto_buf struct buf text = BUF_INIT(1024);
+    auto_buf struct buf text = BUF_INIT(8192);
 
     listen_describe(s->args.address, s->args.port, s->args.tls_certificate != NULL, address,
                     sizeof(address));
@@ -301,6 +331,8 @@ static void say_listening(const struct server *s)
         (void)snprintf(address, sizeof(address), "the sockets of the service manager");
     (void)buf_addf(&text, "isol8 server v%s listening on %s\n       Auth: Bearer token required",
                    isol8_version(), address);
+    if (s->args.auth_db != NULL)
+        (void)buf_addf(&text, "\n       Auth DB: %s", srv_keys_shown(s->srv.keys));
     put(STDOUT_FILENO, "[INFO] ", buf_text(&text));
 }
 
@@ -337,6 +369,7 @@ static void release(struct server *s)
         srv_engines_put(v->engines, v->prewarmed);
     srv_engines_free(v->engines);
     isol8_host_free(v->host);
+    srv_keys_close(v->keys);
     if (v->conf != NULL) {
         srv_policy_done(&v->policy);
         conf_network_done(&s->network);

@@ -224,3 +224,14 @@ void srv_metrics_text(struct srv_metrics *m, const struct metrics_gauges *g, str
             m->queue_full);
     (void)pthread_mutex_unlock(&m->mutex);
 }
+
+void srv_metrics_auth(struct srv_auth *a, struct buf *out)
+{
+    static const char *const names[AUTH_RESULTS] = { "master", "key", "rejected", "limited",
+                                                     "unavailable" };
+
+    head(out, "auth_total", "counter", "Requests by what was made of their key.");
+    for (size_t i = 0; i < AUTH_RESULTS; i++)
+        (void)buf_addf(out, "isol8_auth_total{result=\"%s\"} %llu\n", names[i],
+                       atomic_load(&a->counts[i]));
+}

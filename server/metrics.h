@@ -10,6 +10,7 @@
 #include <isol8/isol8.h>
 
 #include "base/buf.h"
+#include "server/auth.h"
 
 enum {
     METRICS_RUNTIMES = 8,                           /* the known ones, and one for the rest */
@@ -56,5 +57,6 @@ void srv_metrics_execution(struct srv_metrics *m, const char *runtime, const iso
 void srv_metrics_answer(struct srv_metrics *m, int status);
 void srv_metrics_count(struct srv_metrics *m, uint64_t *counter); /* one of the struct's own */
 void srv_metrics_text(struct srv_metrics *m, const struct metrics_gauges *g, struct buf *out);
+void srv_metrics_auth(struct srv_auth *a, struct buf *out);
 
 #endif

@@ -17,10 +17,10 @@ const struct srv_route srv_routes[] = {
     { "GET", "/sessions", SRV_NEED_KEY, srv_get_sessions, NULL },
     { "DELETE", "/session/*", SRV_NEED_KEY, srv_delete_session, NULL },
     { "POST", "/cleanup", SRV_NEED_MASTER, srv_post_cleanup, NULL },
-    { "POST", "/auth/keys", SRV_NEED_MASTER, srv_no_key_store, NULL },
-    { "GET", "/auth/keys", SRV_NEED_MASTER, srv_no_key_store, NULL },
-    { "DELETE", "/auth/keys/*", SRV_NEED_MASTER, srv_no_key_store, NULL },
-    { "POST", "/auth/login", SRV_NEED_MASTER, srv_no_key_store, NULL },
+    { "POST", "/auth/keys", SRV_NEED_MASTER, srv_post_auth_keys, NULL },
+    { "GET", "/auth/keys", SRV_NEED_MASTER, srv_get_auth_keys, NULL },
+    { "DELETE", "/auth/keys/*", SRV_NEED_MASTER, srv_delete_auth_key, NULL },
+    { "POST", "/auth/login", SRV_NEED_MASTER, srv_post_auth_login, NULL },
     { NULL, NULL, SRV_NEED_KEY, NULL, NULL },
 };
 

@@ -26,6 +26,7 @@ struct srv {
     isol8_host *host;
     struct srv_policy policy;
     struct srv_auth auth;
+    struct srv_keys *keys; /* NULL: none but the master key */
     struct srv_gate gate;
     struct srv_engines *engines;
     struct srv_sessions *sessions;
@@ -137,6 +138,9 @@ void srv_get_file(struct srv_call *c);
 void srv_get_sessions(struct srv_call *c);
 void srv_delete_session(struct srv_call *c);
 void srv_post_cleanup(struct srv_call *c);
-void srv_no_key_store(struct srv_call *c);
+void srv_post_auth_keys(struct srv_call *c);
+void srv_get_auth_keys(struct srv_call *c);
+void srv_delete_auth_key(struct srv_call *c);
+void srv_post_auth_login(struct srv_call *c);
 
 #endif
