@@ -22,6 +22,7 @@
 #define SQL_CREATED "created_at"
 #define SQL_EXPIRES "expires_at"
 #define SQL_USED "last_used_at"
+#define SQL_CUT(column) "substr(" column ", 1, " SQL_STR(SQL_TEXT_MAX) ")"
 #define SQL_YES "TRUE"
 #define SQL_NO "FALSE"
 #define SQL_P(n) "?"
@@ -123,6 +124,7 @@ static int set_options(struct mysql_db *db, const struct keys_conn *conn)
 {
     static const char plugins[] = "mysql_native_password,client_ed25519,caching_sha2_password";
     unsigned connect_s = KEYS_CONNECT_MS / 1000, query_s = KEYS_QUERY_MS / 1000, off = 0;
+    unsigned tcp = MYSQL_PROTOCOL_TCP;
     my_bool yes = 1, verify = conn->tls == KEYS_TLS_VERIFY;
     int r = lib.options(db->handle, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s) |
             lib.options(db->handle, MYSQL_OPT_READ_TIMEOUT, &query_s) |
@@ -130,6 +132,9 @@ static int set_options(struct mysql_db *db, const struct keys_conn *conn)
             lib.options(db->handle, MYSQL_OPT_LOCAL_INFILE, &off) |
             lib.options(db->handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 
+    /* "localhost" is a host like any other, and no other name for a socket. */
+    if (conn->socket == NULL)
+        r |= lib.options(db->handle, MYSQL_OPT_PROTOCOL, &tcp);
     if (conn->tls != KEYS_TLS_VERIFY && conn->socket == NULL)
         r |= lib.options(db->handle, MARIADB_OPT_RESTRICTED_AUTH, plugins);
     if (conn->tls != KEYS_TLS_OFF) {
@@ -180,12 +185,16 @@ static int open_db(const struct keys_conn *conn, bool is_first, void **out, isol
 
 static int prepare(struct mysql_db *db, enum keys_statement s, isol8_error *err)
 {
-    if (db->prepared[s] == NULL)
-        db->prepared[s] = lib.stmt_init(db->handle);
-    if (db->prepared[s] == NULL)
+    MYSQL_STMT *st = lib.stmt_init(db->handle);
+
+    if (st == NULL)
         return err_nomem(err);
-    if (lib.prepare(db->prepared[s], statements[s], strlen(statements[s])) != 0)
-        return err_set(err, ISOL8_E_SYS, "MySQL: %s", lib.stmt_error(db->prepared[s]));
+    if (lib.prepare(st, statements[s], strlen(statements[s])) != 0) {
+        int r = err_set(err, ISOL8_E_SYS, "MySQL: %s", lib.stmt_error(st));
+        (void)lib.stmt_close(st);
+        return r;
+    }
+    db->prepared[s] = st;
     return 0;
 }
 

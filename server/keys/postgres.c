@@ -27,6 +27,7 @@
 #define SQL_CREATED "created_at"
 #define SQL_EXPIRES "expires_at"
 #define SQL_USED "last_used_at"
+#define SQL_CUT(column) "substr(" column ", 1, " SQL_STR(SQL_TEXT_MAX) ")"
 #define SQL_YES "TRUE"
 #define SQL_NO "FALSE"
 #define SQL_P(n) "$" #n

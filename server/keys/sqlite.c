@@ -29,6 +29,8 @@
 #define SQL_CREATED "createdAt"
 #define SQL_EXPIRES "expiresAt"
 #define SQL_USED "lastUsedAt"
+/* Bytes: of characters it sees none behind a NUL. */
+#define SQL_CUT(column) "substr(CAST(" column " AS BLOB), 1, " SQL_STR(SQL_TEXT_MAX) ")"
 #define SQL_YES "1"
 #define SQL_NO "0"
 #define SQL_P(n) "?"
