@@ -114,7 +114,7 @@ static int hex_of(char c)
 /* Percent-decoded copy. Return: 0; -1 when it is not valid or memory is out. */
 static int decode(struct span s, char **out)
 {
-    char *to = malloc(s.n + 1);
+    char *to = calloc(1, s.n + 1); /* ended wherever this stops */
 
     *out = to;
     if (to == NULL)
@@ -131,7 +131,6 @@ static int decode(struct span s, char **out)
             return -1;
         *to++ = (char)c;
     }
-    *to = '\0';
     return 0;
 }
 

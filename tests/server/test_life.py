@@ -58,9 +58,7 @@ class Start(unittest.TestCase):
                            (["--port", "1"], "[ERR] API key required. Use --key or set ISOL8_API_KEY env var.\n"),
                            (["-k", "x", "--port", "0"], "[ERR] Invalid port from --port: 0. Expected 1-65535.\n"),
                            (["-k", "x", "--port=7x"], "[ERR] Invalid port from --port: 7x. Expected 1-65535.\n"),
-                           (["-k", "x", "--tls-cert", "a"], "[ERR] --tls-cert and --tls-key belong together.\n"),
-                           (["-k", "x", "--auth-db", "a"],
-                            "[ERR] --auth-db: keys in a database are not available in this build yet.\n")]:
+                           (["-k", "x", "--tls-cert", "a"], "[ERR] --tls-cert and --tls-key belong together.\n")]:
             r = run(SERVER, *args)
             self.assertEqual((r.returncode, r.stdout, r.stderr), (1, "", text))
         r = run(SERVER, "-k", "x", env={"PORT": "x"})
@@ -112,7 +110,8 @@ class Start(unittest.TestCase):
         self.assertEqual(s.stop(), 0)
 
     def test_config_errors(self):
-        for config, text in [({"auth": {"enabled": True}}, "not available in this build yet"),
+        for config, text in [({"auth": {"enabled": True, "connectionString": "redis://x"}},
+                              "redis:// is no kind of database"),
                              ({"server": {"max": {"network": "x"}}}, "server.max.network"),
                              ({"server": {"prewarm": ["perl"]}}, "Unknown runtime"),
                              ({"network": {"whitelist": ["("]}}, "network.whitelist[0]")]:

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-enum { OPT_EVAL, OPT_FLAG, OPT_LIST, OPT_SHORT, OPT_DEBUG, OPT_SOON };
+enum { OPT_EVAL, OPT_FLAG, OPT_LIST, OPT_SHORT, OPT_DEBUG, OPT_BARE, OPT_SOON };
 enum { GLOBAL_DEBUG, GLOBAL_CONFIG };
 
 static const struct cli_opt globals[] = {
@@ -20,6 +20,7 @@ static const struct cli_opt run_opts[] = {
     [OPT_LIST] = { .name = "secret", .arg = "<kv>", .is_repeatable = true },
     [OPT_SHORT] = { .letter = 'q', .name = "quiet" },
     [OPT_DEBUG] = { .name = "debug" },
+    [OPT_BARE] = { .name = "store", .arg = "[file]", .bare = "usual" },
     [OPT_SOON] = { .name = "host", .arg = "<url>", .is_later = true },
     { .name = NULL },
 };
@@ -95,6 +96,27 @@ static void test_lists_and_operands(void **state)
     assert_int_equal(PARSE(&args, "run", "--", "--eval"), CLI_PARSED);
     assert_string_equal(args.operands.items[0], "--eval");
     cli_args_done(&args);
+}
+
+static void expect_store(const char *value, size_t operands, size_t argc, const char *const *argv)
+{
+    struct cli_args args;
+
+    assert_int_equal(cli_parse(&args, &program, argc, argv), CLI_PARSED);
+    assert_string_equal(cli_arg(&args, OPT_BARE), value);
+    assert_int_equal(args.operands.n, operands);
+    cli_args_done(&args);
+}
+
+static void test_values_that_may_lack(void **state)
+{
+    (void)state;
+    expect_store("usual", 0, 2, (const char *[]){ "run", "--store" });
+    expect_store("usual", 0, 3, (const char *[]){ "run", "--store", "--debug" });
+    expect_store("usual", 1, 4, (const char *[]){ "run", "--store", "--", "x" });
+    expect_store("x", 0, 3, (const char *[]){ "run", "--store", "x" });
+    expect_store("-x", 0, 2, (const char *[]){ "run", "--store=-x" });
+    expect_store("", 0, 2, (const char *[]){ "run", "--store=" });
 }
 
 static void test_globals_everywhere(void **state)
@@ -183,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_lists_and_operands),
+        cmocka_unit_test(test_values_that_may_lack),
         cmocka_unit_test(test_globals_everywhere),
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_mistakes),

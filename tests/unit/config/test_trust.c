@@ -36,6 +36,7 @@ static void test_operator_keys(void **state)
         "network.limits.connections",
         "network.limits.bytesPerSecond",
         "network.limits.bytes",
+        "auth.connectionString",
     };
 
     (void)state;
