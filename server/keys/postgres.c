@@ -105,14 +105,14 @@ static void load(void)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* libpq's messages end with a newline, and have more of them inside. */
+/* libpq's messages have newlines and tabs in them. */
 static int fail(const char *message, isol8_error *err)
 {
     char text[400];
     size_t n = 0;
 
     for (; *message != '\0' && n + 1 < sizeof(text); message++)
-        text[n++] = *message == '\n' ? ' ' : *message;
+        text[n++] = (unsigned char)*message < ' ' ? ' ' : *message;
     while (n > 0 && text[n - 1] == ' ')
         n--;
     text[n] = '\0';
