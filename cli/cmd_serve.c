@@ -102,6 +102,8 @@ int cmd_serve(struct cli *cli, const struct cli_args *args)
         key = from_env;
     if ((key == NULL || key[0] == '\0') && cli_arg(args, SERVE_KEY_FILE) == NULL)
         return cli_fail("API key required. Use --key or ISOL8_API_KEY env var.");
+    if (auth_db != NULL && auth_db[0] == '\0')
+        return cli_fail("--auth-db: '' does not name a database.");
     /* By the environment, which nobody else can read, unlike the arguments of a process. */
     if ((key != NULL && setenv("ISOL8_API_KEY", key, 1) < 0) ||
         (auth_db != NULL && setenv("ISOL8_AUTH_DB", auth_db, 1) < 0))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_keys.py KIND - keys in a database: sqlite, postgres or mysql, the real ones."""
 import datetime
+import glob
 import hashlib
 import json
 import os
@@ -611,6 +612,17 @@ class Start(unittest.TestCase):
             self.assertLess(time.monotonic() - start, 12)
         finally:
             db.thaw()
+
+    def test_missing_library(self):
+        """Without the library it says which one, and does not start."""
+        name = {"sqlite": "libsqlite3.so.0", "postgres": "libpq.so.5", "mysql": "libmariadb.so.3"}[KIND]
+        path = os.path.realpath(glob.glob("/usr/lib/*/" + name)[0])
+        self.refused(db.url, f"cannot open the key database {db.shown}: cannot load {name}: ",
+                     command=["unshare", "-m", "bash", "-c",
+                              f'mount --bind /dev/null {path}; exec "$0" "$@"', SERVER])
+
+    def test_no_name(self):
+        self.refused("", "does not name a database", command=[os.environ["ISOL8"], "serve"])
 
     @unittest.skipIf(KIND == "sqlite", "of servers")
     def test_local_socket(self):
