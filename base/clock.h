@@ -3,6 +3,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Monotonic nanoseconds. */
@@ -15,5 +16,9 @@ int64_t clock_wall_ms(void);
 
 /** ISO 8601 UTC with milliseconds. */
 void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_SIZE]);
+
+/** Milliseconds of "2026-01-02T03:04:05.678Z"; the fraction may be absent, and an offset such as
+ * +01:00 stand for the Z. Return: whether it is such a time */
+bool clock_iso_parse(const char *text, int64_t *wall_ms);
 
 #endif

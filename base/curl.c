@@ -20,6 +20,8 @@ static void load(void)
         { "curl_easy_cleanup", &lib.easy_cleanup },
         { "curl_easy_setopt", &lib.easy_setopt },
         { "curl_easy_getinfo", &lib.easy_getinfo },
+        { "curl_easy_send", &lib.easy_send },
+        { "curl_easy_recv", &lib.easy_recv },
         { "curl_easy_strerror", &lib.easy_strerror },
         { "curl_slist_append", &lib.slist_append },
         { "curl_slist_free_all", &lib.slist_free_all },

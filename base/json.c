@@ -70,27 +70,32 @@ static void add_escaped(struct buf *out, unsigned char c)
     }
 }
 
-bool json_add_text(cJSON *obj, const char *key, const char *text, size_t n)
+bool json_put_text(struct buf *out, const char *text, size_t n)
 {
     auto_buf struct buf clean = BUF_INIT(SIZE_MAX / 2);
-    auto_buf struct buf quoted = BUF_INIT(SIZE_MAX / 2);
     size_t plain = 0;
 
     if (!text_utf8_clean(text, n, &clean))
         return false;
-    (void)buf_adds(&quoted, "\"");
+    (void)buf_adds(out, "\"");
     for (size_t i = 0; i < clean.len; i++) {
         unsigned char c = (unsigned char)clean.data[i];
         if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
             continue;
-        (void)buf_add(&quoted, clean.data + plain, i - plain);
-        add_escaped(&quoted, c);
+        (void)buf_add(out, clean.data + plain, i - plain);
+        add_escaped(out, c);
         plain = i + 1;
     }
     if (clean.len > plain)
-        (void)buf_add(&quoted, clean.data + plain, clean.len - plain);
-    (void)buf_adds(&quoted, "\"");
-    return !quoted.failed && cJSON_AddRawToObject(obj, key, quoted.data) != NULL;
+        (void)buf_add(out, clean.data + plain, clean.len - plain);
+    return buf_adds(out, "\"");
+}
+
+bool json_add_text(cJSON *obj, const char *key, const char *text, size_t n)
+{
+    auto_buf struct buf quoted = BUF_INIT(SIZE_MAX / 2);
+
+    return json_put_text(&quoted, text, n) && cJSON_AddRawToObject(obj, key, quoted.data) != NULL;
 }
 
 bool json_has_escaped_nul(const char *text, size_t n)

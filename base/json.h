@@ -31,6 +31,9 @@ void json_position(const char *text, size_t offset, unsigned *line, unsigned *co
  * strings cannot hold, becomes \\u0000. False when memory is out. */
 bool json_add_text(cJSON *obj, const char *key, const char *text, size_t n);
 
+/** Append the bytes as a JSON string with its quotes, in the same way. */
+bool json_put_text(struct buf *out, const char *text, size_t n);
+
 /** True when a string of the JSON @text has an escaped NUL: cJSON would silently end it there. */
 bool json_has_escaped_nul(const char *text, size_t n);
 

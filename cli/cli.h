@@ -39,6 +39,12 @@ int cmd_policy(struct cli *cli, const struct cli_args *args);
 int cmd_exec(struct cli *cli, const struct cli_args *args);
 int cmd_ps(struct cli *cli, const struct cli_args *args);
 int cmd_serve(struct cli *cli, const struct cli_args *args);
+int cmd_login(struct cli *cli, const struct cli_args *args);
+int cmd_logout(struct cli *cli, const struct cli_args *args);
+int cmd_session(struct cli *cli, const struct cli_args *args);
+int cmd_session_list(struct cli *cli, const struct cli_args *args);
+int cmd_session_stop(struct cli *cli, const struct cli_args *args);
+int cmd_session_help(struct cli *cli, const struct cli_args *args);
 int cmd_help(struct cli *cli, const struct cli_args *args);
 
 extern const struct cli_opt cli_run_opts[];
@@ -52,6 +58,9 @@ extern const struct cli_opt cli_policy_opts[];
 extern const struct cli_opt cli_exec_opts[];
 extern const struct cli_opt cli_ps_opts[];
 extern const struct cli_opt cli_serve_opts[];
+extern const struct cli_opt cli_login_opts[];
+extern const struct cli_opt cli_session_list_opts[];
+extern const struct cli_opt cli_session_stop_opts[];
 
 /* ---- Messages (cli/say.c) -------------------------------------------------------------------- */
 
@@ -69,6 +78,12 @@ void cli_debug(const struct cli *cli, const char *area, const char *fmt, ...)
 /** "error: option '--timeout <ms>' argument '5s' is invalid. ..." @value NULL: it is not repeated
  * (it may be a secret). Return: CLI_EXIT_ERROR. */
 int cli_bad_value(const struct cli_opt *opt, const char *value, const char *expected);
+
+/** "error: required option '--base <runtime>' not specified" Return: CLI_EXIT_ERROR. */
+int cli_missing_option(const struct cli_opt *opt);
+
+/** "error: missing required argument 'id'" Return: CLI_EXIT_ERROR. */
+int cli_missing_operand(const char *name);
 
 #define CLI_SHORT_ID 12 /* characters of an id shown to people */
 #define CLI_DATE_SIZE 32

@@ -57,25 +57,14 @@ static void wanted_done(struct wanted *w)
 
 /* ---- What is wanted -------------------------------------------------------------------------- */
 
-static int missing(size_t opt)
-{
-    auto_buf struct buf text = BUF_INIT(1024);
-
-    (void)buf_adds(&text, "error: required option '");
-    cli_opt_form(&cli_build_opts[opt], &text);
-    (void)buf_adds(&text, "' not specified\n");
-    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
-    return CLI_EXIT_ERROR;
-}
-
 static int check_required(const struct cli_args *args)
 {
     const char *base = cli_arg(args, BUILD_BASE);
 
     if (base == NULL)
-        return missing(BUILD_BASE);
+        return cli_missing_option(&cli_build_opts[BUILD_BASE]);
     if (cli_arg(args, BUILD_TAG) == NULL)
-        return missing(BUILD_TAG);
+        return cli_missing_option(&cli_build_opts[BUILD_TAG]);
     for (size_t i = 0; isol8_runtime_name(i) != NULL; i++) {
         if (strcmp(isol8_runtime_name(i), base) == 0)
             return 0;

@@ -116,15 +116,6 @@ static void forwarder_stop(struct forwarder *f)
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
-static int usage(const char *text)
-{
-    auto_buf struct buf line = BUF_INIT(512);
-
-    (void)buf_addf(&line, "error: %s\n", text);
-    (void)fd_write_all(STDERR_FILENO, buf_text(&line), line.len);
-    return CLI_EXIT_ERROR;
-}
-
 /* ID [--] COMMAND...: NULL-terminated, to be freed. */
 static int take_command(const struct cli_args *args, const char ***argv)
 {
@@ -132,11 +123,13 @@ static int take_command(const struct cli_args *args, const char ***argv)
     size_t first = words->n > 1 && strcmp(words->items[1], "--") == 0 ? 2 : 1;
 
     if (words->n == 0)
-        return usage("missing required argument 'id'");
+        return cli_missing_operand("id");
     if (words->n <= first)
-        return usage("missing required argument 'command'");
-    if (first == 1 && words->items[1][0] == '-')
-        return usage("options of 'exec' stand before the sandbox's id");
+        return cli_missing_operand("command");
+    if (first == 1 && words->items[1][0] == '-') {
+        cli_say("error: options of 'exec' stand before the sandbox's id");
+        return CLI_EXIT_ERROR;
+    }
     size_t n = words->n - first;
     const char **list = calloc(n + 1, sizeof(*list));
     if (list == NULL)

@@ -84,7 +84,7 @@ static int ensure_image(isol8_host *host, const struct run_plan *plan)
 }
 
 /* Open the file of --out before the run: better no run than one whose output is lost. */
-static int open_out(struct run_plan *plan)
+int run_open_out(struct run_plan *plan)
 {
     if (plan->out_file == NULL)
         return 0;
@@ -159,19 +159,23 @@ int cmd_run(struct cli *cli, const struct cli_args *args)
     run_plan_init(&plan);
     code = run_source_check(args);
     if (code == 0)
+        code = run_remote_check(args);
+    if (code == 0)
         code = cli_config(cli, true, &conf);
     if (code == 0)
         code = prepare(&plan, cli, args, conf);
     if (code != 0)
         return code;
     debug_plan(cli, &plan);
+    if (run_value(args, RUN_HOST) != NULL)
+        return run_remote(cli, &plan, args, conf);
 
     code = cli_host_open(cli, conf, &host);
     if (code != 0)
         return code;
     if (isol8_create(&engine, host, &plan.options, &err) < 0)
         return cli_fail("%s", err.msg);
-    code = open_out(&plan);
+    code = run_open_out(&plan);
     if (code == 0)
         code = ensure_image(host, &plan);
     if (code != 0)

@@ -20,8 +20,11 @@ void cli_escape(struct buf *out, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)text[i];
+        unsigned char next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
         if (c < 0x20 || c == 0x7f)
             (void)buf_addf(out, "\\x%02x", c);
+        else if (c == 0xc2 && next >= 0x80 && next < 0xa0) /* U+0080 to U+009F: terminals obey */
+            (void)buf_addf(out, "\\x%02x", text[++i] & 0xff);
         else
             (void)buf_add(out, text + i, 1);
     }
@@ -150,8 +153,6 @@ static void each_command(struct page *page, const struct cli_command *commands, 
     struct entry e;
 
     for (const struct cli_command *c = commands; c->name != NULL; c++) {
-        if (c->is_later)
-            continue;
         entry_of_command(c, &e);
         if (put)
             put_entry(page, &e);
@@ -162,17 +163,23 @@ static void each_command(struct page *page, const struct cli_command *commands, 
 
 static void command_help(struct page *page, const char *program, const struct cli_command *c)
 {
-    (void)buf_addf(page->out, "Usage: %s %s%s%s\n\n", program, c->name,
-                   c->usage[0] == '\0' ? "" : " ", c->usage);
+    (void)buf_addf(page->out, "Usage: %s %s%s%s%s%s\n\n", program, c->group == NULL ? "" : c->group,
+                   c->group == NULL ? "" : " ", c->name, c->usage[0] == '\0' ? "" : " ", c->usage);
     put_wrapped(page->out, c->summary, 0);
     each_operand(page, c->operands, false);
     each_opt(page, c->opts, false);
+    if (c->commands != NULL)
+        each_command(page, c->commands, false);
     if (c->operands != NULL) {
         (void)buf_adds(page->out, "\nArguments:\n");
         each_operand(page, c->operands, true);
     }
     (void)buf_adds(page->out, "\nOptions:\n");
     each_opt(page, c->opts, true);
+    if (c->commands == NULL)
+        return;
+    (void)buf_adds(page->out, "\nCommands:\n");
+    each_command(page, c->commands, true);
 }
 
 static void program_help(struct page *page, const struct cli_program *p)

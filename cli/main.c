@@ -36,11 +36,6 @@ static const struct cli_operand help_operands[] = {
     { .name = NULL },
 };
 
-#define LATER(NAME)                                                                                \
-    {                                                                                              \
-        .name = NAME, .is_later = true                                                             \
-    }
-
 static const struct cli_operand policy_operands[] = {
     { "check", "The only question there is" },
     { "url", "https://host/..., or host:port; several are answered in turn" },
@@ -51,6 +46,36 @@ static const struct cli_operand exec_operands[] = {
     { "id", "Of the sandbox, or its beginning (at least 4 digits); see isol8 ps" },
     { "command", "Program and its arguments, taken as they are" },
     { NULL, NULL },
+};
+
+static const struct cli_operand stop_operands[] = {
+    { "id", "Of the session" },
+    { NULL, NULL },
+};
+
+static const struct cli_command session_commands[] = {
+    { .name = "list",
+      .group = "session",
+      .usage = "[options]",
+      .summary = "List the sessions",
+      .opts = cli_session_list_opts,
+      .run = cmd_session_list },
+    { .name = "stop",
+      .group = "session",
+      .usage = "[options] <id>",
+      .summary = "End a session",
+      .operands = stop_operands,
+      .max_operands = 1,
+      .opts = cli_session_stop_opts,
+      .run = cmd_session_stop },
+    { .name = "help",
+      .group = "session",
+      .usage = "[command]",
+      .summary = "Show the help of a command",
+      .operands = help_operands,
+      .max_operands = 1,
+      .run = cmd_session_help },
+    { .name = NULL },
 };
 
 static const struct cli_command commands[] = {
@@ -118,9 +143,17 @@ static const struct cli_command commands[] = {
       .max_operands = 65,
       .opts = cli_policy_opts,
       .run = cmd_policy },
-    LATER("login"),
-    LATER("logout"),
-    LATER("session"),
+    { .name = "login",
+      .usage = "[options]",
+      .summary = "Get a token from a server, for --host without a key",
+      .opts = cli_login_opts,
+      .run = cmd_login },
+    { .name = "logout", .usage = "", .summary = "Forget the token", .run = cmd_logout },
+    { .name = "session",
+      .usage = "<command>",
+      .summary = "Show and end the sessions of a server",
+      .commands = session_commands,
+      .run = cmd_session },
     { .name = "help",
       .usage = "[command]",
       .summary = "Show the help of a command",
@@ -145,19 +178,39 @@ static int show_help(const struct cli_command *command)
     return cli_put(&text);
 }
 
-int cmd_help(struct cli *cli, const struct cli_args *args)
+/* The help of a command of @commands, or that of everything: asked for, or since there is no such
+ * command. */
+static int help_among(const struct cli_command *commands_there, const struct cli_command *all,
+                      const struct cli_args *args)
 {
     auto_buf struct buf text = BUF_INIT(1u << 16);
     const struct cli_command *command;
 
     if (args->operands.n == 0)
-        return show_help(NULL);
-    command = cli_command_find(cli->program, args->operands.items[0]);
-    if (command != NULL && command->is_later)
-        return cli_fail("'%s' is not available in this build yet.", command->name);
+        return show_help(all);
+    command = cli_command_find(commands_there, args->operands.items[0]);
     if (command != NULL)
         return show_help(command);
-    cli_help(cli->program, NULL, &text);
+    cli_help(&cli_isol8, all, &text);
+    (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
+    return CLI_EXIT_ERROR;
+}
+
+int cmd_help(struct cli *cli, const struct cli_args *args)
+{
+    return help_among(cli->program->commands, NULL, args);
+}
+
+int cmd_session_help(struct cli *cli, const struct cli_args *args)
+{
+    return help_among(session_commands, cli_command_find(cli->program->commands, "session"), args);
+}
+
+int cmd_session(struct cli *cli, const struct cli_args *args)
+{
+    auto_buf struct buf text = BUF_INIT(1u << 16);
+
+    cli_help(cli->program, args->command, &text);
     (void)fd_write_all(STDERR_FILENO, buf_text(&text), text.len);
     return CLI_EXIT_ERROR;
 }

@@ -85,14 +85,20 @@ static enum cli_outcome unknown_option(struct parse *p, const char *word, size_t
     return r;
 }
 
+/* What the next word may be: the program's commands, or those of the group it began with. */
+static const struct cli_command *commands_of(const struct parse *p)
+{
+    return p->args->command == NULL ? p->args->program->commands : p->args->command->commands;
+}
+
 static enum cli_outcome unknown_command(struct parse *p, const char *word)
 {
     const char *candidates[CANDIDATES_MAX];
     size_t n = 0;
     enum cli_outcome r = usage(p, "unknown command", word, strlen(word));
 
-    for (const struct cli_command *c = p->args->program->commands; c->name != NULL; c++) {
-        if (!c->is_later && n + 1 < CANDIDATES_MAX)
+    for (const struct cli_command *c = commands_of(p); c->name != NULL; c++) {
+        if (n + 1 < CANDIDATES_MAX)
             candidates[n++] = c->name;
     }
     candidates[n] = NULL;
@@ -212,14 +218,11 @@ static enum cli_outcome parse_short(struct parse *p, const char *word)
 
 static enum cli_outcome start_command(struct parse *p, const char *word)
 {
-    const struct cli_command *c = cli_command_find(p->args->program, word);
+    const struct cli_command *c = cli_command_find(commands_of(p), word);
 
     if (c == NULL)
         return unknown_command(p, word);
-    if (c->is_later) {
-        (void)buf_addf(&p->args->message, "'%s' is not available in this build yet.", c->name);
-        return CLI_LATER;
-    }
+    free(p->args->values); /* of the group, which has none */
     p->args->command = c;
     p->args->values = xcalloc(table_size(c->opts) + 1, sizeof(*p->args->values));
     return CLI_PARSED;
@@ -237,7 +240,7 @@ static enum cli_outcome parse_word(struct parse *p)
         return parse_long(p, word);
     if (!p->ended && word[0] == '-' && word[1] != '\0')
         return parse_short(p, word);
-    if (p->args->command == NULL)
+    if (p->args->command == NULL || p->args->command->commands != NULL)
         return start_command(p, word);
     values_add(&p->args->operands, word, true);
     p->ended = p->ended || p->args->command->takes_rest;
@@ -320,9 +323,9 @@ const char *cli_arg(const struct cli_args *args, size_t i)
     return v->n == 0 ? NULL : v->items[v->n - 1];
 }
 
-const struct cli_command *cli_command_find(const struct cli_program *program, const char *name)
+const struct cli_command *cli_command_find(const struct cli_command *commands, const char *name)
 {
-    for (const struct cli_command *c = program->commands; c->name != NULL; c++) {
+    for (const struct cli_command *c = commands; c->name != NULL; c++) {
         if (strcmp(c->name, name) == 0)
             return c;
     }

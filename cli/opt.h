@@ -42,7 +42,8 @@ struct cli_command {
     const struct cli_operand *operands;
     size_t max_operands;
     const struct cli_opt *opts;
-    bool is_later;   /* of the reference, not in this build */
+    const struct cli_command *commands; /* of a group: what its next word may be; else NULL */
+    const char *group;                  /* of a command in a group: the group's name; else NULL */
     bool takes_rest; /* options end at the first operand: what follows belongs to another program */
     /** Return: the exit code of the process. */
     int (*run)(struct cli *cli, const struct cli_args *args);
@@ -97,7 +98,8 @@ void cli_opt_form(const struct cli_opt *opt, struct buf *out);
 void cli_help(const struct cli_program *program, const struct cli_command *command,
               struct buf *out);
 
-const struct cli_command *cli_command_find(const struct cli_program *program, const char *name);
+/** The command of that name in a table, or NULL. */
+const struct cli_command *cli_command_find(const struct cli_command *commands, const char *name);
 
 /** Append @text with its control bytes escaped. */
 void cli_escape(struct buf *out, const char *text, size_t n);

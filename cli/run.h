@@ -53,9 +53,12 @@ enum run_opt {
     RUN_GIST,
     RUN_HASH,
     RUN_INSECURE_URL,
+    RUN_HOST,
+    RUN_KEY,
+    RUN_SESSION_ID,
     RUN_CONFIG,
     RUN_DEBUG,
-    RUN_LATER /* the first of those this build does not have */
+    RUN_OPTS /* how many there are */
 };
 
 struct run_files {
@@ -113,6 +116,16 @@ const char *run_value(const struct cli_args *args, enum run_opt opt);
 
 /** "error: option '--timeout <ms>' argument '5s' is invalid. ..." Return: CLI_EXIT_ERROR. */
 int run_bad_value(enum run_opt opt, const char *value, const char *expected);
+
+/** Check what belongs to --host; reads nothing. */
+int run_remote_check(const struct cli_args *args);
+
+/** Run the plan on the server of --host. Return: the exit code. */
+int run_remote(const struct cli *cli, struct run_plan *plan, const struct cli_args *args,
+               const struct conf *conf);
+
+/** Open the file of --out. */
+int run_open_out(struct run_plan *plan);
 
 /** Drive a started run to its end and print what it says. Return: the exit code. */
 int run_pump(const struct cli *cli, const struct run_plan *plan, isol8_run *run);

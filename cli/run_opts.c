@@ -14,11 +14,6 @@
 #define PIDS_MAX 4194304u         /* the kernel's own ceiling */
 #define CPU_MAX 4096
 
-#define LATER_VALUE(NAME, ARG)                                                                     \
-    {                                                                                              \
-        .name = NAME, .arg = ARG, .is_later = true                                                 \
-    }
-
 const struct cli_opt cli_run_opts[] = {
     [RUN_EVAL] = { .letter = 'e',
                    .name = "eval",
@@ -128,13 +123,21 @@ const struct cli_opt cli_run_opts[] = {
                    .help = "Run fetched code only when it has this SHA-256" },
     [RUN_INSECURE_URL] = { .name = "allow-insecure-code-url",
                            .help = "Permit http, if remoteCode.allowedSchemes has it, too" },
+    [RUN_HOST] = { .name = "host",
+                   .arg = "<url>",
+                   .help = "Run on this isol8 server, for instance https://box.example:3000" },
+    [RUN_KEY] = { .name = "key",
+                  .arg = "<key>",
+                  .help = "With --host: API key, which ps shows to others; better ISOL8_API_KEY, "
+                          "or isol8 login" },
+    [RUN_SESSION_ID] = { .name = "session-id",
+                         .arg = "<id>",
+                         .help = "With --host: run in this session, which stays; see isol8 "
+                                 "session" },
     [RUN_CONFIG] = { .name = "config",
                      .arg = "<file>",
                      .help = "Use this configuration file and no other" },
     [RUN_DEBUG] = { .name = "debug", .help = "Print debug lines on stderr" },
-    LATER_VALUE("host", "<url>"),
-    LATER_VALUE("key", "<key>"),
-    LATER_VALUE("session-id", "<id>"),
     { .name = NULL },
 };
 
@@ -259,7 +262,9 @@ static int parse_numbers(struct run_plan *plan, const struct cli_args *args)
  * The image is built by the command itself, which shows how far it is. */
 static void choose_life(isol8_options *o, const struct cli_args *args)
 {
-    o->mode = args->values[RUN_PERSISTENT].n > 0 ? "persistent" : "ephemeral";
+    bool is_session = args->values[RUN_PERSISTENT].n > 0 || run_value(args, RUN_SESSION_ID) != NULL;
+
+    o->mode = is_session ? "persistent" : "ephemeral";
     o->persist = args->values[RUN_PERSIST].n > 0;
     o->pool_clean = 0;
     o->pool_dirty = 0;

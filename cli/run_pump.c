@@ -11,93 +11,26 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/progress.h"
-#include "cli/run.h"
+#include "cli/run_print.h"
 #include "cli/signals.h"
 #include "cli/spinner.h"
-#include "cli/stream.h"
 
-#define TIMED_OUT "--- EXECUTION TIMED OUT ---"
-#define TRUNCATED "Output was truncated"
 #define FETCH_TICK_MS 200 /* between two looks at how far a fetch is */
-#define EXIT_TIMEOUT 137  /* as a program that was killed */
 
 struct pump {
     const struct cli *cli;
     const struct run_plan *plan;
     isol8_run *run;
-    struct stream out, err;
-    int file;        /* --out, or -1; borrowed from the plan */
-    bool wrote_file; /* something was written to it */
-    int file_errno;
+    struct print print;
     bool is_cancelled;
-    bool is_reader_gone;
     bool has_error;   /* an error event came */
     bool is_fetching; /* code from a URL is on its way */
-    char last;        /* the last byte a terminal got from the program */
 };
-
-static void pump_done(struct pump *p)
-{
-    stream_done(&p->out);
-    stream_done(&p->err);
-}
-#define auto_pump __attribute__((cleanup(pump_done)))
-
-/* ---- Output ---------------------------------------------------------------------------------- */
-
-/* One line of ours on stderr, on a line of its own. */
-static void put_line(struct pump *p, const char *prefix, const char *text, size_t n)
-{
-    auto_buf struct buf line = BUF_INIT(1u << 20);
-
-    if (p->err.is_tty && p->last != '\n')
-        (void)buf_adds(&line, "\n");
-    (void)buf_adds(&line, prefix);
-    cli_escape(&line, text, n);
-    (void)buf_adds(&line, "\n");
-    stream_put(&p->err, buf_text(&line), line.len);
-    p->last = '\n';
-}
-
-static void put_output(struct pump *p, struct stream *s, const char *data, size_t n)
-{
-    if (n == 0)
-        return;
-    stream_put(s, data, n);
-    if (s->is_tty)
-        p->last = data[n - 1];
-}
-
-static void put_file(struct pump *p, const char *data, size_t n)
-{
-    int r;
-
-    if (p->file < 0 || p->file_errno != 0 || n == 0)
-        return;
-    r = fd_write_all(p->file, data, n);
-    if (r < 0)
-        p->file_errno = -r;
-    p->wrote_file = true;
-}
-
-/* The file is emptied only now that the run has started: an error before leaves it alone. */
-static void empty_file(struct pump *p)
-{
-    struct stat st;
-
-    if (p->file >= 0 && fstat(p->file, &st) == 0 && S_ISREG(st.st_mode) &&
-        ftruncate(p->file, 0) < 0)
-        p->file_errno = errno;
-}
 
 static void on_event(struct pump *p, const isol8_event *ev)
 {
@@ -107,19 +40,19 @@ static void on_event(struct pump *p, const isol8_event *ev)
     switch (ev->type) {
     case ISOL8_EVENT_STDOUT:
         if (is_shown) {
-            put_output(p, &p->out, ev->data, ev->size);
+            print_output(&p->print, &p->print.out, ev->data, ev->size);
             if (ev->phase == ISOL8_PHASE_CODE) /* as in the result, which is written otherwise */
-                put_file(p, ev->data, ev->size);
+                print_file(&p->print, ev->data, ev->size);
         }
         break;
     case ISOL8_EVENT_STDERR:
         if (is_shown)
-            put_output(p, &p->err, ev->data, ev->size);
+            print_output(&p->print, &p->print.err, ev->data, ev->size);
         break;
     case ISOL8_EVENT_ERROR:
         p->has_error = true;
         if (p->plan->is_streaming)
-            put_line(p, "[ERR] ", ev->data, ev->size);
+            print_line(&p->print, "[ERR] ", ev->data, ev->size);
         break;
     case ISOL8_EVENT_EXIT:
         break; /* of a setup script, or the end: the result has the code */
@@ -138,9 +71,7 @@ static void cancel(struct pump *p)
 /* Nobody reads what the program says, or it cannot be written: there is no point in going on. */
 static void watch(struct pump *p)
 {
-    if (p->out.broken == EPIPE)
-        p->is_reader_gone = true;
-    if (p->out.broken != 0 || p->file_errno != 0 || signals_caught() != 0)
+    if (print_is_broken(&p->print) || signals_caught() != 0)
         cancel(p);
 }
 
@@ -167,21 +98,15 @@ static void wait_for_work(struct pump *p, bool with_run)
     struct pollfd fds[] = {
         { .fd = with_run ? isol8_run_fd(p->run) : -1, .events = POLLIN },
         { .fd = signals_caught() == 0 ? signals_fd() : -1, .events = POLLIN },
-        { .fd = stream_pending(&p->out) > 0 ? p->out.fd : -1, .events = POLLOUT },
-        { .fd = stream_pending(&p->err) > 0 ? p->err.fd : -1, .events = POLLOUT },
+        { .fd = stream_pending(&p->print.out) > 0 ? p->print.out.fd : -1, .events = POLLOUT },
+        { .fd = stream_pending(&p->print.err) > 0 ? p->print.err.fd : -1, .events = POLLOUT },
     };
 
     /* EINTR: a signal, which the caller looks at anyway. */
     (void)poll(fds, ARRAY_LEN(fds), p->is_fetching ? FETCH_TICK_MS : -1);
     show_fetch(p);
-    stream_flush(&p->out);
-    stream_flush(&p->err);
-}
-
-static bool has_room(const struct pump *p)
-{
-    return p->is_cancelled ||
-           (stream_pending(&p->out) < RUN_PENDING_MAX && stream_pending(&p->err) < RUN_PENDING_MAX);
+    stream_flush(&p->print.out);
+    stream_flush(&p->print.err);
 }
 
 static int drive(struct pump *p, isol8_error *err)
@@ -191,7 +116,7 @@ static int drive(struct pump *p, isol8_error *err)
 
     for (;;) {
         watch(p);
-        if (!has_room(p)) {
+        if (!p->is_cancelled && !print_has_room(&p->print)) {
             wait_for_work(p, false);
             continue;
         }
@@ -210,50 +135,20 @@ static int drive(struct pump *p, isol8_error *err)
 /* Write out what is queued; a signal ends the patience with a slow reader. */
 static void drain(struct pump *p)
 {
-    while (stream_pending(&p->out) + stream_pending(&p->err) > 0 && signals_caught() == 0)
+    while (print_pending(&p->print) > 0 && signals_caught() == 0)
         wait_for_work(p, false);
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
-static size_t trimmed(const char *text, size_t n)
-{
-    while (n > 0 && memchr(" \t\r\n\v\f", text[n - 1], 6) != NULL)
-        n--;
-    return n;
-}
-
-static void put_text(struct pump *p, struct stream *s, const char *text, size_t n)
-{
-    n = trimmed(text, n);
-    if (n == 0)
-        return;
-    put_output(p, s, text, n);
-    put_output(p, s, "\n", 1);
-}
-
-static bool ends_with(const char *text, size_t n, const char *tail)
-{
-    size_t m = strlen(tail);
-
-    n = trimmed(text, n);
-    return n >= m && memcmp(text + n - m, tail, m) == 0;
-}
-
 static void put_buffered(struct pump *p, const isol8_result *res)
 {
-    bool is_timeout = isol8_result_verdict(res) == ISOL8_VERDICT_TIMEOUT;
-    size_t n_out, n_err;
-    const char *out = isol8_result_stdout(res, &n_out);
-    const char *err = isol8_result_stderr(res, &n_err);
+    struct print_texts t = { .is_timeout = isol8_result_verdict(res) == ISOL8_VERDICT_TIMEOUT,
+                             .is_truncated = isol8_result_truncated(res) };
 
-    put_file(p, out, n_out);
-    put_text(p, &p->out, out, n_out);
-    put_text(p, &p->err, err, n_err);
-    if (is_timeout && !ends_with(err, n_err, TIMED_OUT))
-        put_line(p, "", TIMED_OUT, strlen(TIMED_OUT));
-    if (isol8_result_truncated(res))
-        put_line(p, "[WARN] ", TRUNCATED, strlen(TRUNCATED));
+    t.out = isol8_result_stdout(res, &t.n_out);
+    t.err = isol8_result_stderr(res, &t.n_err);
+    print_texts(&p->print, &t);
 }
 
 static void put_json(struct pump *p, const isol8_result *res)
@@ -262,13 +157,13 @@ static void put_json(struct pump *p, const isol8_result *res)
     size_t n;
     const char *out = isol8_result_stdout(res, &n);
 
-    put_file(p, out, n);
+    print_file(&p->print, out, n);
     if (text == NULL) {
-        p->out.broken = ENOMEM;
+        p->print.out.broken = ENOMEM;
         return;
     }
-    stream_put(&p->out, text, strlen(text));
-    stream_put(&p->out, "\n", 1);
+    stream_put(&p->print.out, text, strlen(text));
+    stream_put(&p->print.out, "\n", 1);
 }
 
 /* --log-network: one JSON object a line on stderr, when there is any. */
@@ -278,10 +173,10 @@ static void put_network_logs(struct pump *p, const isol8_result *res)
 
     if (n == 0 || !p->plan->log_network || p->plan->is_json)
         return;
-    put_line(p, "\n--- Network Logs ---", "", 0);
+    print_line(&p->print, "\n--- Network Logs ---", "", 0);
     for (size_t i = 0; i < n; i++) {
         const char *entry = isol8_result_network_log(res, i);
-        put_line(p, "", entry, strlen(entry));
+        print_line(&p->print, "", entry, strlen(entry));
     }
 }
 
@@ -292,11 +187,11 @@ static void put_verdict(struct pump *p, const isol8_result *res)
     const char *detail = isol8_result_detail(res);
 
     if (p->plan->is_streaming && isol8_result_truncated(res) && verdict != ISOL8_VERDICT_OUTPUT)
-        put_line(p, "[WARN] ", TRUNCATED, strlen(TRUNCATED));
-    if (p->out.broken != 0 || p->is_reader_gone || p->file_errno != 0)
+        print_line(&p->print, "[WARN] ", TRUNCATED, strlen(TRUNCATED));
+    if (print_is_broken(&p->print))
         return; /* why it ended is not the program's doing, and is said elsewhere */
     if (verdict != ISOL8_VERDICT_OK && verdict != ISOL8_VERDICT_EXIT)
-        put_line(p, "isol8: ", detail, strlen(detail));
+        print_line(&p->print, "isol8: ", detail, strlen(detail));
 }
 
 static void put_result(struct pump *p, const isol8_result *res)
@@ -309,21 +204,17 @@ static void put_result(struct pump *p, const isol8_result *res)
         put_buffered(p, res);
     put_network_logs(p, res);
     put_verdict(p, res);
-    if (p->wrote_file && p->file_errno == 0)
-        put_line(p, "[Run] Output written to ", p->plan->out_file, strlen(p->plan->out_file));
+    print_file_name(&p->print);
 }
 
 static int exit_code(struct pump *p, const isol8_result *res)
 {
     enum isol8_verdict verdict = isol8_result_verdict(res);
-    int code = isol8_result_exit_code(res);
+    int code = print_failure(&p->print);
 
-    if (p->file_errno != 0)
-        return cli_fail("Cannot write %s: %s", p->plan->out_file, strerrordesc_np(p->file_errno));
-    if (p->is_reader_gone || p->out.broken == EPIPE)
-        return CLI_EXIT_EPIPE;
-    if (p->out.broken != 0)
-        return cli_fail("Cannot write to stdout: %s", strerrordesc_np(p->out.broken));
+    if (code != 0)
+        return code;
+    code = isol8_result_exit_code(res);
     if (verdict == ISOL8_VERDICT_CANCELLED && signals_caught() != 0)
         return 128 + signals_caught();
     if (verdict == ISOL8_VERDICT_TIMEOUT)
@@ -337,7 +228,7 @@ static int failed(struct pump *p, const isol8_error *err)
     drain(p);
     if (signals_caught() != 0)
         return 128 + signals_caught();
-    if (p->is_reader_gone)
+    if (p->print.out.broken == EPIPE)
         return CLI_EXIT_EPIPE;
     if (p->plan->url_hint != NULL && strstr(err->msg, "HTTP 404") != NULL)
         return cli_fail("%s%s", err->msg, p->plan->url_hint);
@@ -365,21 +256,21 @@ static int finish(struct pump *p)
 
 int run_pump(const struct cli *cli, const struct run_plan *plan, isol8_run *run)
 {
-    auto_pump struct pump p = {
-        .cli = cli, .plan = plan, .run = run, .file = plan->out_fd, .last = '\n'
-    };
+    struct pump p = { .cli = cli, .plan = plan, .run = run };
     isol8_error err;
-    int r;
+    int r, code;
 
-    stream_init(&p.out, STDOUT_FILENO);
-    stream_init(&p.err, STDERR_FILENO);
+    print_init(&p.print, plan);
+    print_begin(&p.print);
     p.is_fetching = plan->request.code_url != NULL && spinner_is_lively();
-    empty_file(&p);
     r = drive(&p, &err);
     spinner_stop();
-    if (r >= 0)
-        return finish(&p);
-
-    (void)isol8_run_finish(run, NULL, NULL); /* the reason is known: it comes next */
-    return failed(&p, &err);
+    if (r >= 0) {
+        code = finish(&p);
+    } else {
+        (void)isol8_run_finish(run, NULL, NULL); /* the reason is known: it comes next */
+        code = failed(&p, &err);
+    }
+    print_done(&p.print);
+    return code;
 }

@@ -89,6 +89,21 @@ int cli_bad_value(const struct cli_opt *opt, const char *value, const char *expe
     return CLI_EXIT_ERROR;
 }
 
+int cli_missing_option(const struct cli_opt *opt)
+{
+    auto_buf struct buf form = BUF_INIT(1024);
+
+    cli_opt_form(opt, &form);
+    cli_say("error: required option '%s' not specified", buf_text(&form));
+    return CLI_EXIT_ERROR;
+}
+
+int cli_missing_operand(const char *name)
+{
+    cli_say("error: missing required argument '%s'", name);
+    return CLI_EXIT_ERROR;
+}
+
 void cli_local_date(int64_t wall_ms, char out[CLI_DATE_SIZE])
 {
     time_t t = (time_t)(wall_ms / 1000);

@@ -11,8 +11,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-static atomic_int held;      /* signals are noted */
-static atomic_int caught;    /* the first one */
+static atomic_int held;   /* signals are noted */
+static atomic_int caught; /* the first one */
+static atomic_int count;
 static atomic_int by_kernel; /* it was not sent by a process */
 static int event_fd = -1;    /* set once, before the handlers are installed */
 
@@ -26,8 +27,9 @@ static void on_signal(int number, siginfo_t *info, void *context)
         _exit(128 + number);
     if (atomic_load(&caught) == 0)
         atomic_store(&by_kernel, info->si_code > 0); /* kill() and its relatives: 0 or less */
-    if (atomic_compare_exchange_strong(&caught, &none, number))
-        (void)!write(event_fd, &one, sizeof(one)); /* an eventfd at 0 takes it */
+    (void)atomic_compare_exchange_strong(&caught, &none, number);
+    (void)atomic_fetch_add(&count, 1);
+    (void)!write(event_fd, &one, sizeof(one)); /* an eventfd far below its end takes it */
     errno = saved;
 }
 
@@ -71,6 +73,18 @@ void signals_hold(void)
 int signals_fd(void)
 {
     return event_fd;
+}
+
+void signals_again(void)
+{
+    unsigned long long n;
+
+    (void)!read(event_fd, &n, sizeof(n)); /* does not block; nothing there is fine */
+}
+
+int signals_count(void)
+{
+    return atomic_load(&count);
 }
 
 int signals_caught(void)

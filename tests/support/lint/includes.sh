@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 table=docs/ARCHITECTURE.md
-names='include(/isol8)?|base|config|oci|netns|proxy|executor|server|cli|bindings'
+names='include(/isol8)?|base|client|config|oci|netns|proxy|executor|server|cli|bindings'
 declare -A allowed
 while IFS='|' read -r _ module may _; do
     module=$(tr -d '` ' <<<"$module")

@@ -5,7 +5,7 @@ set -euo pipefail
 
 # Modules of the product, whose code is held to every rule. Tests are held to the form only.
 # shellcheck disable=SC2034
-modules=(base config oci netns proxy executor server cli bindings)
+modules=(base client config oci netns proxy executor server cli bindings)
 
 problems=0
 problem() {

@@ -29,7 +29,6 @@ static const struct cli_command commands[] = {
       .summary = "Run a program",
       .operands = operands,
       .opts = run_opts },
-    { .name = "serve", .is_later = true },
     { .name = "logout", .usage = "", .summary = "Forget" },
     { .name = NULL },
 };

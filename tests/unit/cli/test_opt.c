@@ -25,11 +25,17 @@ static const struct cli_opt run_opts[] = {
     { .name = NULL },
 };
 
+static const struct cli_command session_commands[] = {
+    { .name = "list", .group = "session", .usage = "", .opts = run_opts },
+    { .name = "stop", .group = "session", .usage = "", .max_operands = 1 },
+    { .name = NULL },
+};
+
 static const struct cli_command commands[] = {
     { .name = "run", .usage = "", .max_operands = 1, .opts = run_opts },
     { .name = "config", .usage = "" },
     { .name = "exec", .usage = "", .max_operands = 9, .opts = run_opts, .takes_rest = true },
-    { .name = "serve", .is_later = true },
+    { .name = "session", .usage = "", .commands = session_commands },
     { .name = NULL },
 };
 
@@ -174,8 +180,6 @@ static void test_mistakes(void **state)
 static void test_later(void **state)
 {
     (void)state;
-    EXPECT_MESSAGE(CLI_LATER, "'serve' is not available in this build yet.", "serve", "--port",
-                   "1");
     EXPECT_MESSAGE(CLI_LATER, "--host is not available in this build yet.", "run", "--host", "x");
 }
 
@@ -200,6 +204,34 @@ static void test_takes_rest(void **state)
     cli_args_done(&args);
 }
 
+/* The second word of a group is a command of its own. */
+static void test_groups(void **state)
+{
+    struct cli_args args;
+
+    (void)state;
+    assert_int_equal(PARSE(&args, "session", "list", "-e", "1"), CLI_PARSED);
+    assert_ptr_equal(args.command, &session_commands[0]);
+    assert_string_equal(cli_arg(&args, OPT_EVAL), "1");
+    cli_args_done(&args);
+    assert_int_equal(PARSE(&args, "session", "stop", "list"), CLI_PARSED);
+    assert_ptr_equal(args.command, &session_commands[1]);
+    assert_string_equal(args.operands.items[0], "list");
+    cli_args_done(&args);
+    assert_int_equal(PARSE(&args, "session"), CLI_PARSED);
+    assert_string_equal(args.command->name, "session");
+    cli_args_done(&args);
+    assert_int_equal(PARSE(&args, "session", "stop", "-h"), CLI_HELP);
+    assert_ptr_equal(args.command, &session_commands[1]);
+    cli_args_done(&args);
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown command 'stp'\n(Did you mean stop?)", "session",
+                   "stp", "x");
+    EXPECT_MESSAGE(CLI_USAGE, "error: unknown option '--eval'", "session", "--eval");
+    EXPECT_MESSAGE(CLI_USAGE,
+                   "error: too many arguments for 'stop'. Expected 1 argument but got 2.",
+                   "session", "stop", "a", "b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_later),
         cmocka_unit_test(test_takes_rest),
+        cmocka_unit_test(test_groups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
