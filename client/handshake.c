@@ -135,6 +135,11 @@ static bool read_status(struct handshake_answer *answer, const char *line, size_
     return true;
 }
 
+static int no_http(isol8_error *err)
+{
+    return err_set(err, ISOL8_E_PROTOCOL, "the server does not speak HTTP");
+}
+
 int handshake_parse(struct handshake_answer *answer, const char *text, size_t n, const char *accept,
                     isol8_error *err)
 {
@@ -149,22 +154,19 @@ int handshake_parse(struct handshake_answer *answer, const char *text, size_t n,
         return 0;
     answer->head_size = (size_t)(end - text) + 4;
     if (memchr(text, '\0', answer->head_size) != NULL)
-        return err_set(err, ISOL8_E_PROTOCOL, "the server does not speak HTTP");
+        return no_http(err);
     for (const char *line = text; line < end;) {
         const char *stop = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
         size_t len = (size_t)(stop - line);
         if (line != text)
             read_header(answer, &h, line, len, accept);
         else if (!read_status(answer, line, len))
-            return err_set(err, ISOL8_E_PROTOCOL, "the server does not speak HTTP");
+            return no_http(err);
         line = stop + 2;
     }
     answer->is_websocket = answer->status == 101 && h.upgrades && h.connects && h.accepts &&
                            !h.has_extra;
     if (answer->status == 101 && !answer->is_websocket)
         return err_set(err, ISOL8_E_PROTOCOL, "the server's WebSocket handshake is not valid");
-    return answer->status != 0 ? 1
-                               : err_set(err, ISOL8_E_PROTOCOL,
-                                         "the server does not speak "
-                                         "HTTP");
+    return answer->status != 0 ? 1 : no_http(err);
 }

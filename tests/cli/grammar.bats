@@ -21,7 +21,7 @@ setup() {
     isol8 help
     is "$status" 0
     commands=$(printf '%s\n' "$out" | sed -n '/^Commands:/,$p' | awk '/^  [a-z]/ { print $1 }' | xargs)
-    is "$commands" "setup build list-custom run serve config cleanup ps exec doctor policy help"
+    is "$commands" "setup build list-custom run serve config cleanup ps exec doctor policy login logout session help"
 }
 
 @test "help of a command, in all its spellings" {
@@ -41,7 +41,7 @@ setup() {
 }
 
 @test "no line of help is longer than 80 columns" {
-    for command in "" run setup config cleanup ps exec doctor policy help; do
+    for command in "" run setup config cleanup ps exec doctor policy login logout session help; do
         isol8 help $command
         is "$status" 0
         long=$(printf '%s\n' "$out" | awk 'length > 80')
@@ -101,20 +101,49 @@ setup() {
     [[ "$err" != *$'\e'* ]]
 }
 
-@test "commands and flags that this build does not have say so" {
-    for command in login logout session; do
-        isol8 $command --whatever
-        fails_with "[ERR] '$command' is not available in this build yet."
-        isol8 help $command
-        fails_with "[ERR] '$command' is not available in this build yet."
+@test "a group's commands have help of their own" {
+    isol8 session
+    is "$status" 1
+    is "$out" ""
+    for command in list stop help; do
+        has "$err" "  $command "
     done
-    for flag in --host=x --key=x --session-id=x; do
-        isol8 run $flag -e 1
-        fails_with "[ERR] ${flag%%=*} is not available in this build yet."
-    done
-    isol8 run --help
-    [[ "$out" != *--host* && "$out" != *--session-id* ]]
-    has "$out" "--install <package>"
+    isol8 help session
+    is "$status" 0
+    has "$out" "Usage: isol8 session <command>"
+    isol8 session help list
+    is "$status" 0
+    has "$out" "Usage: isol8 session list [options]"
+    has "$out" "--host <url>"
+    isol8 session stop --help
+    is "$status" 0
+    has "$out" "Usage: isol8 session stop [options] <id>"
+    isol8 session help nothing
+    is "$status" 1
+    is "$out" ""
+    isol8 session lst
+    fails_with "error: unknown command 'lst'
+(Did you mean list?)"
+    isol8 session stop a b
+    fails_with "error: too many arguments for 'stop'. Expected 1 argument but got 2."
+}
+
+@test "options of the remote command line" {
+    unset ISOL8_API_KEY
+    isol8 run --session-id x -e 1
+    fails_with "[ERR] --session-id requires --host (remote server). Session IDs are managed by the server."
+    isol8 run --host http://localhost:1 -e 1
+    fails_with "[ERR] API key required. Use --key, ISOL8_API_KEY env var, or \`isol8 login\`."
+    isol8 session list --host http://localhost:1
+    fails_with "[ERR] API key required. Use --key, ISOL8_API_KEY env var, or \`isol8 login\`."
+    isol8 session list
+    fails_with "error: required option '--host <url>' not specified"
+    isol8 session stop
+    fails_with "error: missing required argument 'id'"
+    isol8 login --host http://localhost:1
+    fails_with "error: required option '--key <key>' not specified"
+    isol8 login --host http://localhost:1 --key k --ttl 5s
+    fails_with "error: option '--ttl <ms>' argument '5s' is invalid. Expected a whole number of milliseconds, 1 or more."
 }
 
 @test "output that cannot be written is an error" {

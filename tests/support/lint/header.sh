@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 cc=$1
+node=${3:-.} # a build without the package for Node.js has no such folder
 dir=$(mktemp -d "$2/header-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 
@@ -20,10 +21,10 @@ fi
 # Every private header as well: each must include what it uses.
 n=1
 while read -r file; do
-    [[ $file != bindings/* || -f $3/node_api.h ]] || continue # their headers are not installed
+    [[ $file != bindings/* || -f $node/node_api.h ]] || continue # their headers are not installed
     n=$((n + 1))
     printf '#include "%s"\n' "$file" >"$dir/b.c"
-    "$cc" -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -isystem "$3" -Wall -Wextra -Werror -Wno-unused-function \
+    "$cc" -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -isystem "$node" -Wall -Wextra -Werror -Wno-unused-function \
         -fsyntax-only "$dir/b.c" || problem "$file does not compile alone"
 done < <(sources "${modules[@]}" | grep '\.h$')
 finish "$n headers"
