@@ -43,6 +43,7 @@ static void on_event(void *user, const char *text, size_t n)
     struct execution *x = user;
     struct client_event ev;
 
+    x->has_data = true;
     client_event_parse(&ev, text, n);
     /* A setup script that succeeds is followed by the program. */
     if (ev.type == CLIENT_EVENT_ERROR ||
@@ -153,6 +154,14 @@ static int refused(const char *what, const struct buf *why, isol8_error *err)
     return err_set(err, ISOL8_E_POLICY, "%s: %.*s", what, MESSAGE_MAX, buf_text(why));
 }
 
+/* The other way. */
+static int use_call(struct execution *x, isol8_error *err)
+{
+    ws_free(take_ptr(&x->ws));
+    int r = start_call(x, err);
+    return r < 0 ? r : 1;
+}
+
 /* No WebSocket here: the key is not good enough, or there is another way. */
 static int on_refusal(struct execution *x, isol8_error *err)
 {
@@ -161,9 +170,7 @@ static int on_refusal(struct execution *x, isol8_error *err)
 
     if (status == 401 || status == 403)
         return refused("Stream failed", &why, err);
-    ws_free(take_ptr(&x->ws));
-    int r = start_call(x, err);
-    return r < 0 ? r : 1;
+    return use_call(x, err);
 }
 
 static int step_ws(struct execution *x, isol8_error *err)
@@ -183,10 +190,8 @@ static int step_ws(struct execution *x, isol8_error *err)
             x->is_done = r >= 0;
             return r;
         }
-        if (ws_close_code(x->ws) == 1009)
-            return err_set(err, ISOL8_E_LIMIT, "The server refuses a request of %zu bytes",
-                           x->body.len);
-        return lost(err);
+        /* Its limit of a message is lower than ours: it has not looked at this one. */
+        return ws_close_code(x->ws) == 1009 && !x->has_data ? use_call(x, err) : lost(err);
     }
     return r;
 }

@@ -133,7 +133,7 @@ b"
 @test "what the server refuses is said" {
     on_host --image other --cmd true
     is "$status" 1
-    has "$err" "[ERR] Stream failed: options.image: 'other' is not among the images"
+    has "$err" "[ERR] options.image: 'other' is not among the images"
     on_host --no-stream --image other --cmd true
     is "$status" 1
     has "$err" "[ERR] Execution failed: options.image: 'other' is not among the images"
@@ -203,6 +203,32 @@ b"
         sleep 0.1
     done
     return 1
+}
+
+@test "the program gets the signal, and has the last word" {
+    for number in INT TERM; do
+        # shellcheck disable=SC2016
+        "$ISOL8" run --host "$HOST" --cmd 'trap "echo got it; exit 3" '$number'
+            echo go; while :; do sleep 0.1; done' >got 2>/dev/null &
+        pid=$!
+        for _ in $(seq 100); do
+            [ ! -s got ] || break
+            sleep 0.1
+        done
+        kill -$number $pid
+        status=0
+        wait $pid || status=$?
+        is "$status" $((128 + $(kill -l $number)))
+        is "$(cat got)" "go
+got it"
+    done
+}
+
+@test "streams go over a WebSocket" {
+    on_host --debug --cmd true
+    has "$err" "[DEBUG] [Run] Transport: WebSocket"
+    on_host --debug --no-stream --cmd true
+    has "$err" "[DEBUG] [Run] Transport: buffered"
 }
 
 @test "a server that is not there" {
