@@ -321,6 +321,55 @@ export declare class DockerIsol8 implements Isol8Engine {
 
 export { DockerIsol8 as Isol8 };
 
+export interface RemoteIsol8Options {
+  /** The server's address: `https://box.example:3000`. */
+  host: string;
+  apiKey: string;
+  /** A session of this name: one sandbox for all executions, until {@link RemoteIsol8.stop}. */
+  sessionId?: string;
+}
+
+/** A session of a server. */
+export interface SessionInfo {
+  id: string;
+  /** Executing right now. */
+  isActive: boolean;
+  /** ISO 8601 in UTC. */
+  lastAccessedAt: string;
+}
+
+/**
+ * Runs code on an isol8 server, over `fetch`. What the server refuses is an `Error` with its words.
+ * Output comes over a WebSocket where the engine has one that sends headers (Bun, Node.js 22), else
+ * by server-sent events.
+ */
+export declare class RemoteIsol8 implements Isol8Engine {
+  /** @param options what the server is asked for; it decides what is allowed */
+  constructor(server: RemoteIsol8Options, options?: Isol8Options);
+
+  /** Ask whether the server is there. The argument has no effect. */
+  start(options?: StartOptions): Promise<void>;
+
+  /** End the session, if there is one. */
+  stop(): Promise<void>;
+
+  execute(request: ExecutionRequest): Promise<ExecutionResult>;
+
+  /** To stop reading ends the program. Throws when the connection breaks off. */
+  executeStream(request: ExecutionRequest): AsyncGenerator<StreamEvent, void, undefined>;
+
+  /** With a `sessionId` only. */
+  putFile(path: string, content: string | Buffer | Uint8Array): Promise<void>;
+
+  /** With a `sessionId` only. */
+  getFile(path: string): Promise<Buffer>;
+
+  listSessions(): Promise<SessionInfo[]>;
+
+  /** Also when there is no such session. */
+  deleteSession(id: string): Promise<void>;
+}
+
 export interface RuntimeAdapter {
   readonly name: Runtime;
   readonly image: string;

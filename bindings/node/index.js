@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// index.js - the package: the class DockerIsol8 over the addon. index.d.ts documents it.
+// index.js - the package: the class DockerIsol8 over the addon, and RemoteIsol8 beside it.
+// index.d.ts documents them.
 //
 // Everything that may block runs on threads of the addon. The one thing done here and now is making
 // an engine, so that wrong options are thrown by the constructor; that only checks them.
@@ -7,6 +8,7 @@
 
 const check = require("./lib/check.js");
 const native = require("./lib/native.js");
+const { RemoteIsol8 } = require("./lib/remote.js");
 const { EventStream } = require("./lib/stream.js");
 
 class DockerIsol8 {
@@ -106,6 +108,7 @@ async function configureHost(options) {
 module.exports = {
   DockerIsol8,
   Isol8: DockerIsol8,
+  RemoteIsol8,
   RuntimeRegistry,
   VERSION: native.version(),
   configureHost,

@@ -30,7 +30,7 @@ fi
 }
 export ISOL8_NODE_PACKAGE=$2
 shift 2
-[ $# -gt 0 ] || set -- options run stream filtered remote session process example
+[ $# -gt 0 ] || set -- options run stream filtered remote session process server example
 
 status=0
 for name in "$@"; do

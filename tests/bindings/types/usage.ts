@@ -4,6 +4,7 @@ import {
   configureHost,
   DockerIsol8,
   Isol8,
+  RemoteIsol8,
   RuntimeRegistry,
   VERSION,
   type CleanupResult,
@@ -14,6 +15,7 @@ import {
   type Isol8Options,
   type NetworkLogEntry,
   type Runtime,
+  type SessionInfo,
   type StreamEvent,
 } from "isol8";
 
@@ -92,6 +94,15 @@ export async function main(): Promise<void> {
   console.log(await use(engine), id, cleaned.errors[0], images.removed, names, VERSION);
 }
 
+export async function remote(): Promise<string> {
+  const engine = new RemoteIsol8({ host: "http://x", apiKey: "k", sessionId: "s" }, options);
+  const sessions: SessionInfo[] = await engine.listSessions();
+  await engine.deleteSession(sessions[0].id);
+  return use(engine);
+}
+
+// @ts-expect-error the key is required
+new RemoteIsol8({ host: "http://x" });
 // @ts-expect-error a limit is text
 new DockerIsol8({ memoryLimit: 512 });
 // @ts-expect-error no such network
