@@ -119,8 +119,6 @@ static void each_opt(struct page *page, const struct cli_opt *opts, bool put)
     struct entry e;
 
     for (const struct cli_opt *o = opts; o != NULL && o->name != NULL; o++) {
-        if (o->is_later)
-            continue;
         entry_of_opt(o, &e);
         if (put)
             put_entry(page, &e);

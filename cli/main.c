@@ -298,9 +298,6 @@ int main(int argc, char **argv)
     case CLI_USAGE:
         code = usage_error(&args.message);
         break;
-    case CLI_LATER:
-        code = cli_fail("%s", buf_text(&args.message));
-        break;
     }
     cli_args_done(&args);
     return code;

@@ -73,7 +73,7 @@ static enum cli_outcome unknown_option(struct parse *p, const char *word, size_t
         return r;
     for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
         for (const struct cli_opt *o = tables[t]; o != NULL && o->name != NULL; o++) {
-            if (!o->is_later && found + 2 < CANDIDATES_MAX)
+            if (found + 2 < CANDIDATES_MAX)
                 candidates[found++] = o->name;
         }
     }
@@ -260,20 +260,6 @@ static enum cli_outcome check_operands(struct parse *p)
     return CLI_USAGE;
 }
 
-static enum cli_outcome check_later(struct parse *p)
-{
-    const struct cli_command *c = p->args->command;
-
-    for (size_t i = 0; i < table_size(c->opts); i++) {
-        if (!c->opts[i].is_later || p->args->values[i].n == 0)
-            continue;
-        (void)buf_addf(&p->args->message, "--%s is not available in this build yet.",
-                       c->opts[i].name);
-        return CLI_LATER;
-    }
-    return CLI_PARSED;
-}
-
 enum cli_outcome cli_parse(struct cli_args *args, const struct cli_program *program, size_t argc,
                            const char *const *argv)
 {
@@ -284,7 +270,7 @@ enum cli_outcome cli_parse(struct cli_args *args, const struct cli_program *prog
     args->globals = xcalloc(table_size(program->globals) + 1, sizeof(*args->globals));
     while (p.i < argc) {
         r = parse_word(&p);
-        if (r == CLI_LATER || (r == CLI_USAGE && args->command == NULL))
+        if (r == CLI_USAGE && args->command == NULL)
             return p.wants_help ? CLI_HELP : r;
         if (first == CLI_PARSED)
             first = r;
@@ -298,8 +284,7 @@ enum cli_outcome cli_parse(struct cli_args *args, const struct cli_program *prog
     if (args->command == NULL)
         return CLI_HELP;
 
-    r = check_operands(&p);
-    return r != CLI_PARSED ? r : check_later(&p);
+    return check_operands(&p);
 }
 
 void cli_args_done(struct cli_args *args)

@@ -25,7 +25,6 @@ struct cli_opt {
     const char *arg;  /* for instance "<ms>"; NULL: takes no value */
     const char *bare; /* the value when none follows: none, or another option; NULL: one must */
     bool is_repeatable;
-    bool is_later; /* of the reference, not in this build: parsed, absent from the help */
     const char *help;
     const char *fallback; /* shown as (default: ...), or NULL */
 };
@@ -67,7 +66,6 @@ enum cli_outcome {
     CLI_HELP,    /* help is wanted: of .command, or of the program when that is NULL */
     CLI_VERSION, /* -V */
     CLI_USAGE,   /* .message says what is wrong */
-    CLI_LATER,   /* .message names what this build does not have */
 };
 
 struct cli_args {

@@ -3,8 +3,9 @@
  * execution.h - one execution on a server
  *
  * Streaming goes over a WebSocket, which carries signals, too; where the server refuses that (an
- * old proxy, a server without it, no wslay on this machine, an order too large for one of its messages), over
- * an event stream. A refusal for the key's sake is final. Nothing blocks but execution_wait().
+ * old proxy, a server without it, no wslay on this machine, an order too large for one of its
+ * messages), over an event stream. A refusal for the key's sake is final. Nothing blocks but
+ * execution_wait().
  */
 #ifndef CLIENT_EXECUTION_H
 #define CLIENT_EXECUTION_H

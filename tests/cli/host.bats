@@ -13,6 +13,7 @@ setup_file() {
 END
     port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     HOME=$SERVER_DIR "$ISOL8" --config "$SERVER_DIR/config.json" serve --port "$port" \
+        --auth-db "$SERVER_DIR/keys.db" \
         >"$SERVER_DIR/log" 2>&1 3>&- &
     echo $! >"$SERVER_DIR/pid"
     for _ in $(seq 300); do
@@ -237,9 +238,33 @@ got it"
     has "$err" "[ERR] Cannot reach http://127.0.0.1:1: "
 }
 
-@test "login needs a database of keys" {
-    isol8 login --host "$HOST" --key "$ISOL8_API_KEY"
-    is "$status" 1
-    has "$err" "[ERR] Authentication failed: DB-backed auth is not enabled
-[WARN] "
+@test "login: a token that runs programs, until logout" {
+    isol8 login --host "$HOST/" --key "$ISOL8_API_KEY" --name mine --ttl 60000
+    is "$status" 0
+    is "$err" "Authenticated successfully"
+    has "$out" "  Host:    $HOST
+  Expires: 20"
+    has "$out" "  Stored:  ~/.isol8/credentials.json"
+    is "$(stat -c %a "$HOME/.isol8/credentials.json")" 600
+    is "$(jq -r 'keys_unsorted | join(" ")' "$HOME/.isol8/credentials.json")" "host token expiresAt keyId"
+    unset ISOL8_API_KEY
+    on_host --cmd 'echo by token'
+    is "$status" 0
+    is "$out" "by token"
+    isol8 login --host "$HOST" --key "$(jq -r .token "$HOME/.isol8/credentials.json")"
+    fails_with "[ERR] Authentication failed: Master key required for this operation"
+    isol8 logout
+    is "$out" "[OK] Credentials removed from ~/.isol8/credentials.json"
+    on_host --cmd true
+    fails_with "[ERR] API key required. Use --key, ISOL8_API_KEY env var, or \`isol8 login\`."
+}
+
+@test "login: a token that has ended" {
+    isol8 login --host "$HOST" --key "$ISOL8_API_KEY" --ttl 100
+    is "$status" 0
+    unset ISOL8_API_KEY
+    sleep 0.2
+    on_host --cmd true
+    fails_with "[WARN] Stored credentials have expired. Run \`isol8 login\` to re-authenticate.
+[ERR] API key required. Use --key, ISOL8_API_KEY env var, or \`isol8 login\`."
 }

@@ -14,7 +14,6 @@ static const struct cli_opt run_opts[] = {
       .arg = "<mode>",
       .help = "A description that is long enough to need a second line of the page",
       .fallback = "\"none\"" },
-    { .name = "host", .is_later = true },
     { .name = NULL },
 };
 

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-enum { OPT_EVAL, OPT_FLAG, OPT_LIST, OPT_SHORT, OPT_DEBUG, OPT_BARE, OPT_SOON };
+enum { OPT_EVAL, OPT_FLAG, OPT_LIST, OPT_SHORT, OPT_DEBUG, OPT_BARE };
 enum { GLOBAL_DEBUG, GLOBAL_CONFIG };
 
 static const struct cli_opt globals[] = {
@@ -21,7 +21,6 @@ static const struct cli_opt run_opts[] = {
     [OPT_SHORT] = { .letter = 'q', .name = "quiet" },
     [OPT_DEBUG] = { .name = "debug" },
     [OPT_BARE] = { .name = "store", .arg = "[file]", .bare = "usual" },
-    [OPT_SOON] = { .name = "host", .arg = "<url>", .is_later = true },
     { .name = NULL },
 };
 
@@ -177,12 +176,6 @@ static void test_mistakes(void **state)
                    "config", "a");
 }
 
-static void test_later(void **state)
-{
-    (void)state;
-    EXPECT_MESSAGE(CLI_LATER, "--host is not available in this build yet.", "run", "--host", "x");
-}
-
 /* What follows the first operand is another program's command line. */
 static void test_takes_rest(void **state)
 {
@@ -241,7 +234,6 @@ int main(void)
         cmocka_unit_test(test_globals_everywhere),
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_later),
         cmocka_unit_test(test_takes_rest),
         cmocka_unit_test(test_groups),
     };
