@@ -87,7 +87,7 @@ class Sessions(ServerCase):
         self.assertNotEqual(answers[0][1].get("exitCode"), 0)
 
     def test_made_and_dropped(self):
-        for i in range(220):
+        for i in range(500):
             name = f"many-{i}"
             self.assertEqual(self.s.run("true", session=name)[0], 200)
             self.end(name)
