@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* auth.c - who is calling: the master key, keys in the database, and how often somebody may guess.
- */
+/* auth.c - who is calling, by which key, and how often somebody may guess. */
 #include "server/auth.h"
 
 #include <netinet/in.h>

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 
 #define MS_NS 1000000u
+#define PURGE_MS_MAX 31557600000u /* a year: the configuration has room for more than a clock */
 
 static const char key_start[] = "isol8_";
 
@@ -163,10 +164,17 @@ static void purge(struct srv_keys *k)
         log_debug(&k->log, "removed %" PRIu64 " keys that were revoked or had expired", n);
 }
 
+static uint64_t next_purge_ns(const struct srv_keys *k)
+{
+    uint64_t ms = (uint64_t)k->cleanup_ms;
+
+    return clock_now_ns() + (ms < PURGE_MS_MAX ? ms : PURGE_MS_MAX) * MS_NS;
+}
+
 static void *run_keeper(void *user)
 {
     struct srv_keys *k = user;
-    uint64_t purge_ns = clock_now_ns() + (uint64_t)k->cleanup_ms * MS_NS;
+    uint64_t purge_ns = next_purge_ns(k);
 
     (void)pthread_mutex_lock(&k->mutex);
     while (!k->is_over) {
@@ -183,7 +191,7 @@ static void *run_keeper(void *user)
             (void)pthread_mutex_unlock(&k->mutex);
             purge(k);
             (void)pthread_mutex_lock(&k->mutex);
-            purge_ns = clock_now_ns() + (uint64_t)k->cleanup_ms * MS_NS;
+            purge_ns = next_purge_ns(k);
         }
     }
     if (k->n_uses > 0)

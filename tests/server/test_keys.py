@@ -670,6 +670,13 @@ class Cleaning(unittest.TestCase):
         finally:
             self.assertEqual(s.stop(), 0)
 
+    def test_hardly_ever(self):
+        """The largest interval is no small one."""
+        s = Keys({"auth": {"cleanupIntervalMs": 999999999999999}, "debug": True}).wait()
+        time.sleep(0.5)
+        self.assertEqual(s.stop(), 0)
+        self.assertNotIn("[Keys] removed", s.said())
+
     def test_used_is_written_at_the_end(self):
         s = Keys().wait()
         made = s.make("used")
