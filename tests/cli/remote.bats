@@ -458,7 +458,7 @@ Found 1 file(s) of fetched code"
 
 @test "a terminal shows how far a slow download is" {
     configure
-    script -qec "\"$ISOL8\" run --config \"$BATS_TEST_TMPDIR/config.json\" --image host --url $code/slow/300000/x.py" typescript >/dev/null
+    env -u CI TERM=xterm script -qec "\"$ISOL8\" run --config \"$BATS_TEST_TMPDIR/config.json\" --image host --url $code/slow/300000/x.py" typescript >/dev/null
     has "$(cat typescript)" "Fetching code ["
     has "$(cat typescript)" "% of 0.3 MB"
 }
